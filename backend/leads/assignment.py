@@ -1,0 +1,55 @@
+"""Who should own a new lead, and why: every candidate with his load."""
+
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from ..access.companies import FEWEST, settings_of
+from ..access.roles import OPEN, Role
+from ..access.scope import people_of
+from ..store.statements import prepare
+from ..store.tables.leads import lead_counts
+from ..store.transactions import Rx, Tx
+from .reach import OWNER, Reach
+
+
+class Choice(NamedTuple):
+    """`salesperson_id` None: the pool. `loads` are the candidates' open leads."""
+
+    salesperson_id: int | None
+    loads: dict[int, int]
+    reason: str
+
+
+_LOADS = prepare(
+    select(lead_counts.c.key, func.sum(lead_counts.c.n))
+    .where(
+        lead_counts.c.key >= OWNER,
+        lead_counts.c.key < OWNER + "~",
+        lead_counts.c.status.in_([s.value for s in OPEN]),
+    )
+    .group_by(lead_counts.c.key)
+)
+
+
+def loads(rx: Rx) -> dict[int, int]:
+    """Open leads per salesperson, as of this snapshot; within a transaction, what it owes included."""
+    stored = {int(key.removeprefix(OWNER)): int(n) for key, n in rx.all(_LOADS)}
+    if isinstance(rx, Tx):
+        for person, change in rx.owes(Reach).pending_loads().items():
+            stored[person] = stored.get(person, 0) + change
+    return stored
+
+
+def choose(tx: Tx) -> Choice:
+    """By the company's inbound rule: the active salesperson with the fewest open leads (the longest there on a tie), or the pool."""
+    if settings_of(tx).inbound != FEWEST:
+        return Choice(None, {}, "New leads stay in the pool of this company.")
+    now = loads(tx)
+    candidates = {
+        p.id: now.get(p.id, 0) for p in people_of(tx).by_id.values() if p.role == Role.SALESPERSON and p.state == "active"
+    }
+    if not candidates:
+        return Choice(None, {}, "There is no active salesperson.")
+    chosen = min(candidates, key=lambda person: (candidates[person], person))
+    return Choice(chosen, candidates, f"Fewest open leads ({candidates[chosen]}).")

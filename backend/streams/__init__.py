@@ -1,0 +1,1 @@
+"""What carries committed facts to whoever may see them. Everything here is a cache of the journal: it may die, lie or lag."""

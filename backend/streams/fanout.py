@@ -1,0 +1,206 @@
+"""Rooms and subscribers: who gets which frame. Nothing here waits for a socket.
+
+A subscriber has a queue of shared bytes; a transport (`sse.py`) empties it. Whoever falls behind loses the queue and gets one
+`reset`; rights that change purge the queue before anything else is written.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ..access.scope import NO_REACH, People, Viewer
+from ..events import RightsChanged, SessionEnded
+from ..store.journal import Recorded
+from .frames import Encoder, Frame, Room, control
+
+log = logging.getLogger(__name__)
+
+MOST_QUEUED = 256 * 1024
+SLOW_SECONDS = 10.0
+BULK = 200
+"""More leads than this in one batch for one room: one `reset` says it all."""
+
+
+@dataclass(eq=False, slots=True)
+class Subscriber:
+    """One open stream. `last` is the id of the last frame given to it; `catching_up` holds live frames back behind a replay.
+
+    `wake` is the transport's: called whenever there is something new in `queue`; `end` closes the transport.
+    """
+
+    company: int
+    epoch: bytes
+    viewer: Viewer
+    wake: Callable[[], None]
+    end: Callable[[], None]
+    types: frozenset[str] = frozenset()
+    lead: int | None = None
+    expires_at: int = 0
+    last: bytes = b""
+    queue: list[bytes] = field(default_factory=list)
+    queued: int = 0
+    behind_since: float | None = None
+    stuck_since: float | None = None
+    held: list[Frame] | None = None
+    closing: bool = False
+    head: int = 0
+
+    def rooms(self) -> list[Room]:
+        found = [Room(self.viewer.personal_key, self.viewer.view)]
+        if self.viewer.reach != NO_REACH:
+            found.append(Room(self.viewer.reach, self.viewer.view))
+        return found
+
+    def wants(self, frame: Frame) -> bool:
+        """Narrowing: by kind of subject and by lead. It never widens: what is not in his rooms never gets here."""
+        if self.types and frame.name.partition(".")[0] not in self.types:
+            return False
+        return self.lead is None or frame.lead == self.lead
+
+    def give(self, frame: Frame) -> None:
+        if self.closing or not self.wants(frame):
+            return
+        if self.held is not None:
+            self.held.append(frame)
+            return
+        data = frame.sse(self.epoch, self.last)
+        self.last = b"%b.%d" % (self.epoch, frame.number)
+        self._put(data)
+
+    def say(self, name: str, data: dict[str, object], number: int | None = None) -> None:
+        """A control frame. With a number it carries an id, and later frames name it as the one before."""
+        cursor = None
+        if number is not None:
+            cursor = self.last = b"%b.%d" % (self.epoch, number)
+        self._put(control(name, data, cursor))
+
+    def reset(self, reason: str, number: int) -> None:
+        """Drop what waits and tell the client to fetch again; the stream goes on."""
+        self.queue.clear()
+        self.queued = 0
+        if self.held is not None:  # not begun yet: the transport will say it in its place
+            self.held.clear()
+            return
+        self.say("reset", {"v": 1, "reason": reason}, number)
+
+    def bye(self, reason: str, *, reconnect: bool) -> None:
+        """Say goodbye and close, once."""
+        if self.closing:
+            return
+        self.queue.clear()
+        self.queued = 0
+        self.say("bye", {"v": 1, "reason": reason, "retry_ms": 1500, "reconnect": reconnect})
+        self.closing = True
+        self.end()
+
+    def _put(self, data: bytes) -> None:
+        self.queue.append(data)
+        self.queued += len(data)
+        self.wake()
+
+
+Listener = Callable[[int, list[Recorded], People], None]
+"""(company, facts in order, people): hears of every committed fact, for the live screens and reactions in this process."""
+
+
+class Fanout:
+    """Rooms of all companies in this process."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[int, dict[str, dict[str, set[Subscriber]]]] = defaultdict(lambda: defaultdict(dict))
+        self.subscribers: set[Subscriber] = set()
+        self.frames = 0
+        self.resets: dict[str, int] = defaultdict(int)
+
+    def join(self, subscriber: Subscriber) -> None:
+        self.subscribers.add(subscriber)
+        for room in subscriber.rooms():
+            self._rooms[subscriber.company][room.key].setdefault(room.view, set()).add(subscriber)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        self.subscribers.discard(subscriber)
+        company = self._rooms.get(subscriber.company, {})
+        for room in subscriber.rooms():
+            views = company.get(room.key, {})
+            views.get(room.view, set()).discard(subscriber)
+            if not views.get(room.view):
+                views.pop(room.view, None)
+            if not views:
+                company.pop(room.key, None)
+        if not company:
+            self._rooms.pop(subscriber.company, None)
+
+    def count_of(self, company: int, person_id: int | None) -> int:
+        return sum(1 for s in self.subscribers if s.company == company and s.viewer.person_id == person_id)
+
+    def dispatch(self, company: int, facts: list[Recorded], people: People) -> None:
+        """Give every room what it is told of these facts, in order."""
+        rooms = self._rooms.get(company)
+        if not rooms:
+            return
+        bulky = self._bulky(rooms, facts)
+        for recorded in facts:
+            if isinstance(recorded.fact, RightsChanged | SessionEnded):
+                self._rights(company, recorded, people)
+            self._tell(rooms, recorded, people, bulky)
+        for key in bulky:
+            for view in list(rooms.get(key, {})):
+                self._reset_room(rooms, Room(key, view), "bulk", facts[-1].number)
+
+    def _tell(
+        self, rooms: dict[str, dict[str, set[Subscriber]]], recorded: Recorded, people: People, bulky: set[str]
+    ) -> None:
+        encoder = Encoder(recorded, people, lambda _: recorded.row)
+        heard_by_all = ("all", "int") if recorded.lead is not None and recorded.side else ()
+        for key in (*recorded.audience, *heard_by_all):
+            if key in bulky:
+                continue
+            for view, subscribers in list(rooms.get(key, {}).items()):
+                try:
+                    frame = encoder.frame(Room(key, view))
+                except Exception:  # one bad fact must not stop the streams of everybody
+                    log.exception("fact %d could not be told to %s", recorded.number, key)
+                    self._reset_room(rooms, Room(key, view), "gap", recorded.number)
+                    continue
+                if frame is not None:
+                    self.frames += len(subscribers)
+                    for subscriber in tuple(subscribers):
+                        subscriber.give(frame)
+
+    def _reset_room(
+        self, rooms: dict[str, dict[str, set[Subscriber]]], room: Room, reason: str, number: int
+    ) -> None:
+        for subscriber in tuple(rooms.get(room.key, {}).get(room.view, ())):
+            self.resets[reason] += 1
+            subscriber.reset(reason, number)
+
+    def _bulky(self, rooms: Iterable[str], facts: list[Recorded]) -> set[str]:
+        if len(facts) <= BULK:
+            return set()
+        leads: dict[str, set[int]] = defaultdict(set)
+        for recorded in facts:
+            if recorded.lead is not None:
+                for key in (*recorded.audience, "all", "int"):
+                    leads[key].add(recorded.lead)
+        return {key for key in rooms if len(leads[key]) > BULK and not key.startswith("u:")}
+
+    def _rights(self, company: int, recorded: Recorded, people: People) -> None:
+        """What somebody may see is another thing from this fact on: his streams begin again, or end."""
+        fact = recorded.fact
+        for subscriber in [s for s in self.subscribers if s.company == company]:
+            if isinstance(fact, SessionEnded) and subscriber.viewer.session_id == fact.session:
+                subscriber.bye("revoked", reconnect=False)
+            elif isinstance(fact, RightsChanged) and subscriber.viewer.person_id == fact.person:
+                self._start_again(subscriber, people, recorded.number)
+
+    def _start_again(self, subscriber: Subscriber, people: People, number: int) -> None:
+        person = people.by_id.get(subscriber.viewer.person_id or 0)
+        if person is None or person.state != "active":
+            subscriber.bye("revoked", reconnect=False)
+            return
+        self.leave(subscriber)
+        subscriber.viewer = Viewer.of(person, people, subscriber.viewer.session_id)
+        self.join(subscriber)
+        self.resets["scope_changed"] += 1
+        subscriber.reset("scope_changed", number)

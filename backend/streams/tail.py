@@ -1,0 +1,96 @@
+"""Journal → this process, strictly in order per company. What was committed here comes by hand; a gap is read from the journal."""
+
+import asyncio
+import logging
+from collections import defaultdict
+
+from ..access.scope import People, people_of
+from ..errors import HubError
+from ..leads.changes import load
+from ..store.database import Store
+from ..store.journal import Recorded, facts_since
+from ..store.transactions import Rx
+from .fanout import Fanout, Listener
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.2
+
+
+class Tail:
+    def __init__(self, fanout: Fanout) -> None:
+        self.fanout = fanout
+        self.listeners: list[Listener] = []
+        self._dispatched: dict[int, int] = {}
+        self._waiting: dict[Store, list[Recorded]] = defaultdict(list)
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="tail")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def announce(self, store: Store, facts: list[Recorded]) -> None:
+        """Facts of one commit, in the order of the commits."""
+        self._waiting[store].extend(facts)
+        self._idle.clear()
+        self._wake.set()
+
+    async def drained(self) -> None:
+        """Until everything announced so far has been dispatched."""
+        if self._waiting:
+            await self._idle.wait()
+
+    def dispatched(self, company: int) -> int:
+        return self._dispatched.get(company, 0)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                store, facts = next(iter(self._waiting.items()))
+                del self._waiting[store]
+                try:
+                    await self._dispatch(store, facts)
+                except HubError:  # the store could not be read: nothing was dispatched, nothing is lost
+                    log.exception("the tail of %s waits for its store", store.name)
+                    self._waiting[store][:0] = facts
+                    await asyncio.sleep(RETRY_SECONDS)
+            self._idle.set()
+
+    async def _dispatch(self, store: Store, facts: list[Recorded]) -> None:
+        done = self._dispatched.get(store.id)
+        if done is not None:
+            facts = [f for f in facts if f.number > done]
+            if facts and facts[0].number != done + 1:
+                facts = await store.read(facts_with_rows, done, facts[0].number - 1) + facts
+        if not facts:
+            return
+        people = await self._people(store)
+        self.fanout.dispatch(store.id, facts, people)
+        for listener in self.listeners:
+            try:
+                listener(store.id, facts, people)
+            except Exception:  # a screen's trouble is not the streams' trouble
+                log.exception("a listener of %s stumbled", store.name)
+        self._dispatched[store.id] = facts[-1].number
+
+    async def _people(self, store: Store) -> People:
+        # A commit that changed people took the remembered ones away, so what is remembered is never older than its facts.
+        kept = store.cache.get("people")
+        return kept[1] if kept is not None else await store.read(people_of)
+
+
+def facts_with_rows(rx: Rx, after: int, to: int) -> list[Recorded]:
+    """Facts out of the journal, each with its lead's row as it is now."""
+    facts = facts_since(rx, after, to, most=to - after)
+    for recorded in facts:
+        if recorded.lead is not None:
+            recorded.row = load(rx, recorded.lead)
+    return facts

@@ -1,0 +1,65 @@
+// What just happened, newest first: the lines arrive ready to show, and only grow older here.
+
+import { clock, join } from "live";
+import { ago, dateAndTime } from "format";
+
+export default {
+  props: {
+    lines: { type: Array, default: () => [] }, // {id, icon, color, parts: [["b" or "", text]], chip, sub, at, lead}
+    room: { type: String, required: true },
+    source: { type: String, default: "/board/side" },
+    title: { type: String, default: "Live activity" },
+    limit: { type: Number, default: 60 },
+  },
+  emits: ["open"],
+  data() {
+    return { items: this.lines.slice(0, this.limit), clock };
+  },
+  template: `
+    <section class="lf-feed">
+      <header class="lf-side-head"><h2>{{ title }}</h2><span>last {{ limit }}</span></header>
+      <transition-group name="lf-line" tag="ul" class="lf-feed-lines" role="log" aria-live="polite" :aria-label="title">
+        <li v-for="line in items" :key="line.id" class="lf-line" :class="{ 'lf-line--lead': line.lead }"
+            :tabindex="line.lead ? 0 : null" @click="open(line)" @keydown.enter="open(line)">
+          <span class="lf-line-icon" :style="{ '--c': line.color }" aria-hidden="true">
+            <span class="material-symbols-rounded">{{ line.icon }}</span>
+          </span>
+          <div class="lf-line-body">
+            <p>
+              <template v-for="(part, i) in line.parts" :key="i"
+                ><b v-if="part[0] === 'b'">{{ part[1] }}</b><template v-else>{{ part[1] }}</template>{{ " " }}</template
+              ><span v-if="line.chip" class="lf-chip-small" :style="{ '--c': line.chip.color }">{{ line.chip.text }}</span>
+            </p>
+            <small>
+              <template v-if="line.sub">{{ line.sub }} · </template>
+              <time :datetime="line.at" :title="inFull(line.at)">{{ since(line.at) }}</time>
+            </small>
+          </div>
+        </li>
+      </transition-group>
+      <p v-if="!items.length" class="lf-empty">Nothing yet. What happens shows up here by itself.</p>
+    </section>`,
+  mounted() {
+    this.channel = join(this.room, {
+      source: this.source,
+      snapshot: ({ feed }) => feed && (this.items = feed.slice(0, this.limit)),
+      message: ({ feed }) => feed?.length && this.add(feed),
+    });
+  },
+  unmounted() {
+    this.channel.leave();
+  },
+  methods: {
+    add(lines) {
+      const known = new Set(this.items.map((line) => line.id)); // after a resync a line may come twice
+      this.items = [...lines.filter((line) => !known.has(line.id)), ...this.items].slice(0, this.limit);
+    },
+    open(line) {
+      if (line.lead) this.$emit("open", line.lead);
+    },
+    since(at) {
+      return ago(at, this.clock.now);
+    },
+    inFull: dateAndTime,
+  },
+};
