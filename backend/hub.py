@@ -2,8 +2,10 @@
 
 import asyncio
 import fcntl
+import hmac
 import logging
 import os
+import secrets
 from pathlib import Path
 from typing import IO
 
@@ -13,8 +15,8 @@ from .access.scope import Person, Viewer
 from .leads import hierarchy
 from .settings import Settings, UnsafeSettings, kept_secret
 from .store import journal, migrate
-from .store.database import Database, Store
-from .store.ids import Clock, Ids, wall_clock
+from .store.database import OPEN_COMPANIES, Database, Store
+from .store.ids import HOUR, Clock, Ids, wall_clock
 from .store.secrets import Keys
 from .streams.fanout import Fanout
 from .streams.keeper import Keeper
@@ -40,6 +42,7 @@ class Hub:
         self.passwords: signin.Passwords
         self.tokens: signin.Tokens
         self._lock: IO[str] | None = None
+        self._setup = ("", 0)
 
     async def open(self) -> None:
         """Raises UnsafeSettings when another hub has the data folder, `migrate.SchemaRefused` for a newer schema."""
@@ -52,19 +55,26 @@ class Hub:
         self.tail.start()
         self.keeper.start()
         await self.reread_routes()
+        for company in (await self.companies())[:OPEN_COMPANIES]:
+            if company.state == "active":
+                await self.database.company(company.id)
         self.serving = True
 
     async def close(self) -> None:
         """Say goodbye to every stream, finish what is queued, close the files."""
-        self.serving = False
-        for subscriber in tuple(self.fanout.subscribers):
-            subscriber.bye("shutdown", reconnect=True)
+        self.say_bye()
         await self.keeper.stop()
         await asyncio.to_thread(self.database.close)
         await self.tail.stop()
         self.passwords.close()
         if self._lock:
             self._lock.close()
+
+    def say_bye(self) -> None:
+        """Stop taking streams on and end those that are open; they come back to whoever serves next."""
+        self.serving = False
+        for subscriber in tuple(self.fanout.subscribers):
+            subscriber.bye("shutdown", reconnect=True)
 
     # Companies -------------------------------------------------------------------------------------------------------------
 
@@ -101,6 +111,15 @@ class Hub:
         while await store.write_bulk(hierarchy.rekey_owed, Viewer.system("hierarchy")):
             pass
 
+    def setup_token(self) -> str:
+        """The one-time secret of the set-up link: new at each start, good for an hour, until the first company is there."""
+        self._setup = (secrets.token_urlsafe(32), self.clock() + HOUR)
+        return self._setup[0]
+
+    def is_setup_token(self, token: str) -> bool:
+        kept, until = self._setup
+        return bool(kept) and hmac.compare_digest(kept.encode(), token.encode()) and self.clock() < until
+
     # Channels --------------------------------------------------------------------------------------------------------------
 
     async def reread_routes(self) -> None:
@@ -134,5 +153,3 @@ def held(folder: Path) -> IO[str]:
     lock.write(f"process {os.getpid()}")
     lock.flush()
     return lock
-
-

@@ -93,7 +93,9 @@ def create(tx: Tx, slug: str, name: str) -> Company:
     Running it again for one that was left half made goes on from there.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]{1,38}[a-z0-9]", slug):
-        raise Invalid("A company's short name has 3 to 40 letters, digits and hyphens, and begins with a letter.", field="slug")
+        raise Invalid(
+            "A company's short name has 3 to 40 letters, digits and hyphens, and begins with a letter.", field="slug"
+        )
     there = by_slug(tx, slug)
     if there is None:
         there = Company(tx.id(), slug, name, "created", tx.now)

@@ -121,5 +121,7 @@ def _check_places(places: dict[str, Any], tx: Tx) -> None:
 
 
 def _must_not_be_last_admin(tx: Tx, person: Person) -> None:
-    if not any(p.role == Role.ADMIN and p.state == "active" and p.id != person.id for p in people_of(tx).by_id.values()):
+    if not any(
+        p.role == Role.ADMIN and p.state == "active" and p.id != person.id for p in people_of(tx).by_id.values()
+    ):
         raise Conflict("A company keeps at least one admin.", code="last_admin")

@@ -78,7 +78,19 @@ _WORK = frozenset({May.CAPTURE, May.EDIT, May.NOTE, May.FOLLOW_UP})
 _LEAD = _WORK | {May.REOPEN, May.ASSIGN, May.SHARE, May.ARCHIVE}
 _SALES_PAGES = ("dashboard", "board", "leads", "inbox", "followups", "reports")
 _ALL_PAGES = (
-    *("dashboard", "board", "leads", "inbox", "followups", "tickets", "reports", "team", "wallboards", "settings", "audit"),
+    *(
+        "dashboard",
+        "board",
+        "leads",
+        "inbox",
+        "followups",
+        "tickets",
+        "reports",
+        "team",
+        "wallboards",
+        "settings",
+        "audit",
+    ),
 )
 
 RIGHTS: dict[Role, Rights] = {
@@ -159,8 +171,29 @@ def rights_of(role: str) -> Rights:
 # Views: which fields of a lead can be seen. What a view does not name it never sends: not in a list, a frame or an export.
 
 _WHAT = frozenset(
-    {"id", "version", "status", "status_at", "rank", "name", "firm_name", "first_name", "last_name", "source", "event_name"}
-    | {"word_of_mouth_type", "other_source_type", "lead_type", "industry", "nature_of_business", "erp", "city", "zip_code"}
+    {
+        "id",
+        "version",
+        "status",
+        "status_at",
+        "rank",
+        "name",
+        "firm_name",
+        "first_name",
+        "last_name",
+        "source",
+        "event_name",
+    }
+    | {
+        "word_of_mouth_type",
+        "other_source_type",
+        "lead_type",
+        "industry",
+        "nature_of_business",
+        "erp",
+        "city",
+        "zip_code",
+    }
     | {"lost_reason", "next_followup_at", "sla", "created_at", "updated_at", "archived_at"}
 )
 _REACHED = frozenset({"email", "phone"})

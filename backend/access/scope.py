@@ -73,7 +73,9 @@ class People:
     def of_manager(self, manager_id: int) -> frozenset[int]:
         """The salespeople of a manager and the warriors under them."""
         sales = {p.id for p in self.by_id.values() if p.role == Role.SALESPERSON and p.manager_id == manager_id}
-        return frozenset(sales | {p.id for p in self.by_id.values() if p.role == Role.WARRIOR and p.salesperson_id in sales})
+        return frozenset(
+            sales | {p.id for p in self.by_id.values() if p.role == Role.WARRIOR and p.salesperson_id in sales}
+        )
 
     def warriors_of(self, salesperson_id: int) -> frozenset[int]:
         return frozenset(
@@ -243,4 +245,3 @@ class Viewer:
         if person is None or person.state != "active":
             raise NotAllowed("This account is not active.")
         return Viewer.of(person, people, self.session_id)
-

@@ -55,7 +55,9 @@ class Passwords:
     async def matches(self, password: str, stored: str | None) -> bool:
         """Whether it is the password; with no stored hash the same time is spent and the answer is no."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, _matches, password, stored or self._nobody) and stored is not None
+        return (
+            await loop.run_in_executor(self._thread, _matches, password, stored or self._nobody) and stored is not None
+        )
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -153,9 +155,7 @@ _RENEW = prepare(
     .values(seen_at=bindparam("seen_at"), expires_at=bindparam("expires_at"))
 )
 _GIVE_REFRESH = insert_into(refreshes)
-_REFRESH = prepare(
-    select(refreshes.c.session_id, refreshes.c.used_at).where(refreshes.c.hash == bindparam("hash"))
-)
+_REFRESH = prepare(select(refreshes.c.session_id, refreshes.c.used_at).where(refreshes.c.hash == bindparam("hash")))
 _USE_REFRESH = prepare(
     update(refreshes).where(refreshes.c.hash == bindparam("b_hash")).values(used_at=bindparam("used_at"))
 )

@@ -40,8 +40,9 @@ _THERE = prepare(
 )
 _MESSAGE = insert_into(messages)
 _CONVERSATION = prepare(
-    select(conversations.c.id, conversations.c.last_message_at, conversations.c.last_inbound_at, conversations.c.unread)
-    .where(
+    select(
+        conversations.c.id, conversations.c.last_message_at, conversations.c.last_inbound_at, conversations.c.unread
+    ).where(
         conversations.c.lead_id == bindparam("lead"),
         conversations.c.channel == bindparam("channel"),
         conversations.c.account == bindparam("account"),
@@ -64,13 +65,23 @@ def said(tx: Tx, channel: str, account: str, message: Said) -> Outcome:
     lead_id = known_by(tx, known_as)
     if lead_id is None and message.outgoing:
         return "ignored", "sent from the phone to somebody who is no lead"
+    sent_at = message.sent_at if message.sent_at is not None else tx.now
     if lead_id is None:
-        done = capture(tx, machine, _captured(channel, message), known_as=known_as)
+        arriving = {
+            "last_message": message.text[:SNIPPET],
+            "last_message_at": sent_at,
+            "waiting_since": sent_at,
+            "unread": 1,
+        }
+        done = capture(tx, machine, _captured(channel, message), known_as=known_as, arriving=arriving)
+        columns: dict[str, Any] = {}
     else:
         done = _awake(tx, machine, lead_id)
-        for kind, value in known_as:
-            know(tx, lead_id, kind, value)
-    _keep(tx, machine, channel, account, message, done)
+        if len(known_as) > 1:
+            for kind, value in known_as:
+                know(tx, lead_id, kind, value)
+        columns = _heard_by_lead(done.lead, message, sent_at)
+    _keep(tx, machine, channel, account, message, sent_at, done, columns)
     return PROCESSED
 
 
@@ -97,9 +108,17 @@ def _awake(tx: Tx, machine: Viewer, lead_id: int) -> Done:
     return Done(lead, shares, None) if lead.archived_at is None else restore(tx, machine, lead_id, version=None)
 
 
-def _keep(tx: Tx, machine: Viewer, channel: str, account: str, message: Said, done: Done) -> None:
+def _keep(
+    tx: Tx,
+    machine: Viewer,
+    channel: str,
+    account: str,
+    message: Said,
+    sent_at: int,
+    done: Done,
+    columns: dict[str, Any],
+) -> None:
     lead, outgoing = done.lead, message.outgoing
-    sent_at = message.sent_at if message.sent_at is not None else tx.now
     conversation = _heard(tx, lead.id, channel, account, sent_at, outgoing)
     message_id = tx.id()
     tx.run(
@@ -129,7 +148,7 @@ def _keep(tx: Tx, machine: Viewer, channel: str, account: str, message: Said, do
             text=message.text,
         )
 
-    change(tx, machine, lead, done.shares, _heard_by_lead(lead, message, sent_at), fact, touch=False, always=True)
+    change(tx, machine, lead, done.shares, columns, fact, touch=False, always=True)
 
 
 def _heard(tx: Tx, lead_id: int, channel: str, account: str, sent_at: int, outgoing: bool) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from ..access.roles import May
 from ..access.scope import Viewer
-from ..channels.contract import Broken, Channel, StateReported, Unit
+from ..channels.contract import Broken, Channel, Delivery, StateReported, Unit
 from ..channels.whatsapp import whatsapp
 from ..errors import Invalid
 from ..store.ids import SECOND
@@ -104,7 +104,7 @@ def retry_due(tx: Tx) -> int:
     """Try the pending units whose time has come once more; how many there were."""
     due = tx.all(_DUE, now=tx.now)
     for delivery, n, attempts, channel, body in due:
-        numbered = {u.n: u for u in number(CHANNELS[channel], body, tx.now)}
+        numbered = {u.n: u for u in number(CHANNELS[channel].read(body, tx.now))}
         state, reason = settle(tx, channel, numbered[n].account, numbered[n].unit)
         attempts += 1
         if state == "pending" and attempts >= ATTEMPTS:
@@ -122,9 +122,9 @@ def retry_due(tx: Tx) -> int:
     return len(due)
 
 
-def number(channel: Channel, body: bytes, now: int) -> list[Numbered]:
+def number(delivery: Delivery) -> list[Numbered]:
     """The units of a delivery with their numbers, over all its accounts."""
-    found = [(part.account, unit) for part in channel.read(body, now).parts for unit in part.units]
+    found = [(part.account, unit) for part in delivery.parts for unit in part.units]
     return [Numbered(n, account, unit) for n, (account, unit) in enumerate(found)]
 
 

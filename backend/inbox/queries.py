@@ -32,7 +32,9 @@ def conversations_page(
 ) -> Items:
     """Conversations of the leads in reach, the newest opened first."""
     _must_read(viewer)
-    statement = within_reach(viewer, select(conversations, leads.c.name).join(leads, leads.c.id == conversations.c.lead_id))
+    statement = within_reach(
+        viewer, select(conversations, leads.c.name).join(leads, leads.c.id == conversations.c.lead_id)
+    )
     statement = statement.where(*conditions_for(viewer, wanted))
     if channel:
         statement = statement.where(conversations.c.channel == channel)

@@ -43,8 +43,9 @@ def capture(
     given: Mapping[str, Any],
     *,
     known_as: tuple[tuple[str, str], ...] = (),
+    arriving: Mapping[str, Any] | None = None,
 ) -> Done:
-    """A new lead from the writable fields `given`.
+    """A new lead from the writable fields `given`; `arriving` are columns that come with it (its first message).
 
     A salesperson's or warrior's capture is his own, a partner's his partner company's; any other follows the inbound rule.
     """
@@ -72,6 +73,7 @@ def capture(
             "updated_at": tx.now,
             "updated_by": viewer.person_id,
             "updated_via": None if viewer.person_id else viewer.name,
+            **(arriving or {}),
         }
     )
     phone = row.phone_reversed[::-1] if row.phone_reversed and (row.phone or "").startswith("+") else None
@@ -179,7 +181,9 @@ def assign(tx: Tx, viewer: Viewer, lead_id: int, given: Mapping[str, int | None]
     viewer = viewer.as_of(people)
     lead, shares = load_in_reach(tx, viewer, lead_id, version)
     if not given or set(given) - set(OWNERS):
-        raise Invalid("Say to whom: salesperson_id, warrior_id, partner_company_id or support_id.", field="salesperson_id")
+        raise Invalid(
+            "Say to whom: salesperson_id, warrior_id, partner_company_id or support_id.", field="salesperson_id"
+        )
     _check_assigner(viewer, lead, given, people)
     for name, target in given.items():
         _check_known(name, target, people)

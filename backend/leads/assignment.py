@@ -34,11 +34,19 @@ _LOADS = prepare(
 
 def loads(rx: Rx) -> dict[int, int]:
     """Open leads per salesperson, as of this snapshot; within a transaction, what it owes included."""
-    stored = {int(key.removeprefix(OWNER)): int(n) for key, n in rx.all(_LOADS)}
-    if isinstance(rx, Tx):
-        for person, change in rx.owes(Reach).pending_loads().items():
-            stored[person] = stored.get(person, 0) + change
-    return stored
+    if not isinstance(rx, Tx):
+        return _stored_loads(rx)
+    ledger = rx.owes(Reach)
+    if ledger.loads is None:  # counts are written at the commit, so what is stored stays the same until then
+        ledger.loads = _stored_loads(rx)
+    now = dict(ledger.loads)
+    for person, change in ledger.pending_loads().items():
+        now[person] = now.get(person, 0) + change
+    return now
+
+
+def _stored_loads(rx: Rx) -> dict[int, int]:
+    return {int(key.removeprefix(OWNER)): int(n) for key, n in rx.all(_LOADS)}
 
 
 def choose(tx: Tx) -> Choice:
@@ -47,7 +55,9 @@ def choose(tx: Tx) -> Choice:
         return Choice(None, {}, "New leads stay in the pool of this company.")
     now = loads(tx)
     candidates = {
-        p.id: now.get(p.id, 0) for p in people_of(tx).by_id.values() if p.role == Role.SALESPERSON and p.state == "active"
+        p.id: now.get(p.id, 0)
+        for p in people_of(tx).by_id.values()
+        if p.role == Role.SALESPERSON and p.state == "active"
     }
     if not candidates:
         return Choice(None, {}, "There is no active salesperson.")

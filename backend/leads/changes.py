@@ -67,8 +67,8 @@ def create(tx: Tx, viewer: Viewer, row: LeadRow, fact: LeadFact, known_as: tuple
     """Write a new lead; `known_as` are identities (kind, value) that are its own unless another lead has them already."""
     tx.run(_ADD, **row._asdict())
     _write_words(tx, row)
-    for kind, value in known_as:
-        know(tx, row.id, kind, value)
+    if known_as:
+        tx.many(_KNOWN_AS, [{"kind": k, "value": v, "lead_id": row.id} for k, v in dict.fromkeys(known_as)])
     moved = settle(tx, None, row, ())
     recorded = record(
         tx, viewer, fact, lead=row.id, version=row.version, side=moved.side, audience=moved.audience, row=(row, ())

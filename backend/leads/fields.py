@@ -16,17 +16,57 @@ from ..errors import Invalid
 from ..store.ids import rfc3339
 
 SOURCES = (
-    *("WhatsApp", "WhatsApp ad", "Messenger", "Instagram", "Facebook", "LinkedIn", "Website", "Referral", "Word of mouth"),
+    *(
+        "WhatsApp",
+        "WhatsApp ad",
+        "Messenger",
+        "Instagram",
+        "Facebook",
+        "LinkedIn",
+        "Website",
+        "Referral",
+        "Word of mouth",
+    ),
     *("Event", "Phone", "Email", "Import", "ERP", "API", "Manual", "Other"),
 )
 TYPES = ("Business", "Individual", "Partner")
 INDUSTRIES = (
-    *("Agriculture", "Automotive", "Construction", "Education", "Energy", "Finance", "Food", "Healthcare", "Hospitality"),
-    *("IT services", "Logistics", "Manufacturing", "Media", "Public sector", "Real estate", "Retail", "Textiles", "Other"),
+    *(
+        "Agriculture",
+        "Automotive",
+        "Construction",
+        "Education",
+        "Energy",
+        "Finance",
+        "Food",
+        "Healthcare",
+        "Hospitality",
+    ),
+    *(
+        "IT services",
+        "Logistics",
+        "Manufacturing",
+        "Media",
+        "Public sector",
+        "Real estate",
+        "Retail",
+        "Textiles",
+        "Other",
+    ),
 )
 LOST_REASONS = ("Budget", "Timeline", "Competition", "No decision", "No need", "Missing feature", "No answer", "Other")
 ERPS = (
-    *("Tally", "Zoho", "SAP Business One", "SAP S/4HANA", "Odoo", "ERPNext", "NetSuite", "Business Central", "QuickBooks"),
+    *(
+        "Tally",
+        "Zoho",
+        "SAP Business One",
+        "SAP S/4HANA",
+        "Odoo",
+        "ERPNext",
+        "NetSuite",
+        "Business Central",
+        "QuickBooks",
+    ),
     *("Xero", "Sage", "Busy", "Marg", "Tryton", "None", "Other"),
 )
 NATURES = ("B2B", "B2C", "B2B2C", "D2C", "Government", "Non-profit")
@@ -218,7 +258,15 @@ def _joined_marks(text: str) -> str:
 # What is stored → what a view sees -----------------------------------------------------------------------------------------
 
 _PEOPLE = {"salesperson_id": "salesperson", "warrior_id": "warrior", "support_id": "support"}
-_TIMES = ("status_at", "next_followup_at", "last_message_at", "waiting_since", "created_at", "updated_at", "archived_at")
+_TIMES = (
+    "status_at",
+    "next_followup_at",
+    "last_message_at",
+    "waiting_since",
+    "created_at",
+    "updated_at",
+    "archived_at",
+)
 _HIDDEN = frozenset({"phone_reversed", "created_via", "updated_via"})
 FIELD_OF = {**_PEOPLE, "partner_company_id": "partner_company"}
 """Stored column → field of the API, where the names differ."""
@@ -248,7 +296,9 @@ def shown_value(column: str, value: Any, people: People) -> Any:
     return value
 
 
-def shown(lead: LeadRow, shares: Shares, people: People, view: str, only: Iterable[str] | None = None) -> dict[str, Any]:
+def shown(
+    lead: LeadRow, shares: Shares, people: People, view: str, only: Iterable[str] | None = None
+) -> dict[str, Any]:
     """The lead as this view may see it. `only` narrows to some columns (and `shared_with`)."""
     fields = VIEWS[view]
     columns = LeadRow._fields if only is None else only

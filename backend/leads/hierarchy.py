@@ -113,5 +113,3 @@ def _rekey(tx: Tx, viewer: Viewer, lead_id: int, *, only_take: bool) -> None:
         audience=moved.audience,
         row=(lead, shares),
     )
-
-

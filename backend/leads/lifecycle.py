@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from ..access.roles import OPEN, Rights, Status
-from ..access.roles import May
+from ..access.roles import OPEN, May, Rights, Status
 from ..errors import Conflict, Invalid, NotAllowed
 
 CLOSED = (Status.WON, Status.LOST, Status.UNQUALIFIED)

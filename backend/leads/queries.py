@@ -10,7 +10,7 @@ from sqlalchemy.sql.selectable import FromClause
 
 from ..access.companies import settings_of
 from ..access.roles import TELLS_TIMELINE, VIEWS, Role, Status
-from ..access.scope import ALL, EVERYTHING, Viewer, lead_reach, people_of, team_of_key
+from ..access.scope import ALL, EVERYTHING, People, Viewer, lead_reach, people_of, team_of_key
 from ..errors import Invalid, NotAllowed, NotFound
 from ..store.journal import Head, read_head, stored_fact
 from ..store.statements import prepare
@@ -213,9 +213,7 @@ _COUNTS = prepare(
 TOP = (-(2**62), 0)
 
 
-def board(
-    rx: Rx, viewer: Viewer, *, limit: int, status: str | None = None, after: tuple[int, int] = TOP
-) -> Board:
+def board(rx: Rx, viewer: Viewer, *, limit: int, status: str | None = None, after: tuple[int, int] = TOP) -> Board:
     """The first cards of every column in reach, or the next of one; counts of all."""
     head = read_head(rx)
     numbers = counts(rx, viewer.reach)
@@ -262,6 +260,12 @@ def card(lead: Lead, rx: Rx, view: str) -> dict[str, Any]:
     return out
 
 
+def shown_count(n: int, value: int, view: str) -> dict[str, Any]:
+    """A column's count, and its value where the view shows money."""
+    return {"n": n, **({"value": shown_value("value", value, NOBODY)} if "value" in VIEWS[view] else {})}
+
+
+NOBODY = People()
 CARD = (
     *("id", "version", "name", "firm_name", "status", "value", "currency", "source", "unread", "last_message"),
     *("last_message_at", "waiting_since", "next_followup_at", "created_at", "rank"),

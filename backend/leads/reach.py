@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, select
 
 from ..access.companies import settings_of
 from ..access.roles import OPEN
-from ..access.scope import EVERYTHING, People, Placed, Viewer, lead_reach, people_of
+from ..access.scope import EVERYTHING, Placed, Viewer, lead_reach, people_of
 from ..store.journal import IS, WAS
 from ..store.statements import prepare, upsert
 from ..store.tables.leads import lead_access, lead_counts, lead_shares, leads
@@ -64,6 +64,8 @@ class Reach:
         self.tx = tx
         self.before: dict[int, Standing] = {}
         self.now: dict[int, Standing] = {}
+        self.loads: dict[int, int] | None = None
+        """Open leads per salesperson as stored, once somebody has asked (`assignment.loads`)."""
         self._log: list[tuple[int, Standing | None]] = []
 
     def mark(self) -> int:
@@ -127,7 +129,9 @@ class Reach:
         if seen:
             self.tx.many(_SEEN, sorted(seen, key=_place))
         owed = [
-            {"key": key, "status": status, "n": n, "value": value} for (key, status), (n, value) in sorted(counts.items()) if n or value
+            {"key": key, "status": status, "n": n, "value": value}
+            for (key, status), (n, value) in sorted(counts.items())
+            if n or value
         ]
         if owed:
             self.tx.many(_COUNT, owed)
@@ -172,7 +176,9 @@ def settle(tx: Tx, before: LeadRow | None, after: LeadRow, shares: Shares, keep:
 def in_reach(tx: Tx, viewer: Viewer, lead: LeadRow, shares: Shares) -> bool:
     """May the viewer see the lead, as of this point of the transaction? An archived lead: could he, were it not archived."""
     if lead.archived_at is not None:
-        return within(viewer.reach, lead_reach(placed(lead, settings_of(tx).pool_open, as_if_live=True), shares, people_of(tx)))
+        return within(
+            viewer.reach, lead_reach(placed(lead, settings_of(tx).pool_open, as_if_live=True), shares, people_of(tx))
+        )
     return within(viewer.reach, tx.owes(Reach).standing(lead.id, lead).keys)
 
 
@@ -202,7 +208,7 @@ def check(rx: Rx) -> list[str]:
     for raw in rx.all(_LEADS):
         row = LeadRow(*raw)
         standing = stand(row, lead_reach(placed(row, is_open), shares[row.id], people))
-        expected = {key: (row.status, row.rank) for key in standing.keys}
+        expected = dict.fromkeys(standing.keys, (row.status, row.rank))
         if (stored := access.pop(row.id, {})) != expected:
             found.append(f"lead {row.id}: access is {_words(stored)}, should be {_words(expected)}")
         for key in standing.counted_under():

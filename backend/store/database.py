@@ -1,7 +1,7 @@
 """The databases of a deployment: one for control, one per company. `write()` and `read()` are the only ways in.
 
-    await company.write(actions.move, viewer, lead_id, to, version=7)     # one action, one transaction
-    await company.read(queries.board, viewer)                             # one query, one snapshot
+await company.write(actions.move, viewer, lead_id, to, version=7)     # one action, one transaction
+await company.read(queries.board, viewer)                             # one query, one snapshot
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, select
 
 from ..errors import NotFound, Unavailable
 from . import migrate
+from .checkpoints import Checkpointer
 from .ids import Clock, Ids
 from .journal import Journal, Recorded
 from .statements import prepare
@@ -50,21 +51,15 @@ class Store:
         self._writing = connect(path)
         self._readers: list[sqlite3.Connection] = []
 
-    def write(
-        self, action: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> Awaitable[T]:
+    def write(self, action: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Run one action in its own transaction; its value once that is on disk. Raises what the action raises."""
         return self._database.writer.submit(self, action, *args, bulk=False, **kwargs)  # type: ignore[no-any-return]
 
-    def write_bulk(
-        self, action: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> Awaitable[T]:
+    def write_bulk(self, action: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """As `write`, behind everything that a person or a provider waits for."""
         return self._database.writer.submit(self, action, *args, bulk=True, **kwargs)  # type: ignore[no-any-return]
 
-    async def read(
-        self, query: Callable[Concatenate[Rx, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def read(self, query: Callable[Concatenate[Rx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one query on one snapshot, off the event loop."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._database.readers, lambda: self.read_now(query, *args, **kwargs))
@@ -135,6 +130,7 @@ class Database:
         self.clock = clock
         self.ids = ids
         self.writer = Writer()
+        self.checkpointer = Checkpointer(lambda: [s.path for s in self.opened()])
         self.readers = ThreadPoolExecutor(READERS, "reader")
         self.announce: Announce = lambda store, facts: None
         self._open: OrderedDict[int, Store] = OrderedDict()
@@ -149,10 +145,12 @@ class Database:
             migrate.upgrade("company", path)
         self.control = Store("control", self.folder / "control.db", self)
         self.writer.start()
+        self.checkpointer.start()
 
     def close(self) -> None:
         """Finish what is queued, then close every file. Blocks."""
         self.writer.stop()
+        self.checkpointer.stop()
         self.readers.shutdown()
         for store in [*self._open.values(), self.control]:
             store.close()
@@ -174,7 +172,7 @@ class Database:
             return self._open[company_id]
 
     def opened(self) -> list[Store]:
-        return list(self._open.values())
+        return [self.control, *self._open.values()]
 
     def _close_idle(self) -> None:
         for company_id, store in list(self._open.items()):
@@ -202,6 +200,7 @@ def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-16000")
+    connection.execute("PRAGMA wal_autocheckpoint=0")  # `Checkpointer` does it, off the writer's thread
     if reading:
         connection.execute("PRAGMA query_only=ON")
     return connection

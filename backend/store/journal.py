@@ -240,9 +240,7 @@ def facts_since(rx: Rx, after: int, to: int, most: int = 1000) -> list[Recorded]
 _TRIMMED = prepare(select(settings.c.value).where(settings.c.name == "audience_from"))
 _SET_TRIMMED = upsert(settings, put=("value",))
 _TRIM = prepare(delete(journal_audience).where(journal_audience.c.number < bindparam("below")))
-_FIRST_AT = prepare(
-    select(journal.c.number).where(journal.c.at >= bindparam("at")).order_by(journal.c.number).limit(1)
-)
+_FIRST_AT = prepare(select(journal.c.number).where(journal.c.at >= bindparam("at")).order_by(journal.c.number).limit(1))
 
 
 def audience_from(rx: Rx) -> int:
@@ -324,4 +322,3 @@ def check(rx: Rx) -> list[str]:
     if (number := read_head(rx).number) != expected - 1:
         found.append(f"the journal ends at {expected - 1}, its head says {number}")
     return found
-

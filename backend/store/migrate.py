@@ -43,7 +43,9 @@ def _migrate(kind: Kind, path: Path) -> None:
 
     @event.listens_for(engine, "connect")
     def _by_hand(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # or the driver commits before each DDL, and a failed migration stays half done
+        connection.isolation_level = (
+            None  # or the driver commits before each DDL, and a failed migration stays half done
+        )
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA foreign_keys=OFF")
 

@@ -178,7 +178,9 @@ class Writer:
             job.error = error
         took = time.monotonic() - started
         if took > LONG_ACTION:
-            log.warning("action %s held the writer of %s for %.0f ms", job.action.__qualname__, job.store.name, took * 1e3)
+            log.warning(
+                "action %s held the writer of %s for %.0f ms", job.action.__qualname__, job.store.name, took * 1e3
+            )
 
     def _answer(self, store: "Store", jobs: list[Job], committed: Any) -> None:
         if not jobs:

@@ -168,9 +168,7 @@ class Fanout:
                     for subscriber in tuple(subscribers):
                         subscriber.give(frame)
 
-    def _reset_room(
-        self, rooms: dict[str, dict[str, set[Subscriber]]], room: Room, reason: str, number: int
-    ) -> None:
+    def _reset_room(self, rooms: dict[str, dict[str, set[Subscriber]]], room: Room, reason: str, number: int) -> None:
         for subscriber in tuple(rooms.get(room.key, {}).get(room.view, ())):
             self.resets[reason] += 1
             subscriber.reset(reason, number)

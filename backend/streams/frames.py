@@ -85,9 +85,7 @@ class Encoder:
             if found is None:
                 return None
             row, shares = found
-            return self._framed(
-                "lead.entered", {**self._told_by(view), "row": shown(row, shares, self._people, view)}
-            )
+            return self._framed("lead.entered", {**self._told_by(view), "row": shown(row, shares, self._people, view)})
         return self._updated(fact, view, team)
 
     def _updated(self, fact: LeadFact, view: str, team: int | None) -> Frame | None:

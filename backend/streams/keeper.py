@@ -99,5 +99,3 @@ async def _each_second(sweep: Callable[[], Awaitable[None]]) -> None:
             await sweep()
         except Exception:  # the keeper must outlive any single trouble
             log.exception("the keeper stumbled")
-
-

@@ -30,7 +30,7 @@ export default {
   },
   emits: ["move", "assign", "open"],
   data() {
-    return { tick: 0, loading: !this.snapshot, failed: {}, folded: {}, focusId: null, note: null, beyond: "" };
+    return { ticks: {}, loading: !this.snapshot, failed: {}, folded: {}, focusId: null, note: null, beyond: new Set() };
   },
   computed: {
     pitch() {
@@ -50,22 +50,24 @@ export default {
     },
   },
   template: `
-    <div class="lf-board" :class="{ 'lf-board--compact': compact }" role="region" aria-label="Leads by status" tabindex="-1"
+    <div class="lf-board" :class="{ 'lf-compact': compact }" role="region" aria-label="Leads by status" tabindex="-1"
         @keydown="key" @focusin="focused" @focusout="strayed" @dblclick="open">
       <p id="lf-board-help" class="lf-unseen">
         Space lifts the lead, arrow keys move it, Space drops it, Escape puts it back. Enter opens it.
       </p>
-      <div v-for="(part, name) in parts" :key="name" :ref="name" :class="'lf-' + name" :data-beyond="beyond"
-          @scroll.passive="look">
-        <board-column v-for="status in part" :key="status.id" :ref="(column) => keep(status.id, column)" :status="status"
-          :entries="shown(status.id)" :tick="tick" :count="total(status.id).n" :value="total(status.id).value"
-          :currency="currency" :pitch="pitch" :compact="compact" :folded="!!folded[status.id]" :loading="loading"
+      <div v-for="(part, name) in parts" :key="name" :ref="name" :class="'lf-' + name"
+          :data-beyond="[...beyond].join(' ')">
+        <i class="lf-edge" data-edge="left"></i>
+        <board-column v-for="status in part" :key="status.id" ref="columns" :status="status"
+          :entries="shown(status.id)" :tick="ticks[status.id]" :count="total(status.id).n" :value="total(status.id).value"
+          :currency="currency" :pitch="pitch" :folded="!!folded[status.id]" :loading="loading"
           :more="hasMore(status.id)" :failed="!!failed[status.id]" :marks="marks" :focus-id="focusId"
           :target="isTarget(status.id)" :closed="isClosed(status.id)" @more="more(status.id)" @fold="fold(status.id)" />
+        <i class="lf-edge" data-edge="right"></i>
       </div>
       <div v-if="carry && carry.by === 'pointer'" ref="ghost" class="lf-ghost" aria-hidden="true"
           :style="{ '--c': byId.get(carry.to || carry.from).color }" :class="{ 'lf-ghost--refused': carry.refusal }">
-        <lead-card :card="carry.card" :compact="compact" />
+        <lead-card :card="carry.card" />
         <p v-if="carry.refusal || carry.hint" class="lf-ghost-note">{{ carry.refusal || carry.hint }}</p>
       </div>
       <transition name="lf-note">
@@ -74,10 +76,9 @@ export default {
       <p class="lf-unseen" role="status" aria-live="assertive">{{ note ? note.text : "" }}</p>
     </div>`,
   created() {
-    // Large data is not reactive; `tick` tells Vue when it changed.
+    // Large data is not reactive; a column's tick tells Vue when something in it changed.
     this.lists = new Lists(this.statuses.map((status) => status.id));
     this.marks = new Map(); // id -> {arrive, flash, pending, lifted}: how a card looks beyond what it says
-    this.columns = new Map(); // id -> column component
     this.fetching = new Map(); // id -> operations that arrive while the next page of that column is fetched
     this.generation = 0; // a page that was asked for before a resync is worth nothing after it
     if (this.snapshot) this.lists.reset(this.snapshot.columns);
@@ -93,8 +94,7 @@ export default {
     if (!this.snapshot) this.channel.resync();
     this.drag = new Drag(this.$el, this.gestures());
     this.topUp();
-    this.observer = new ResizeObserver(() => this.look());
-    this.observer.observe(this.$el);
+    this.watchEdges();
   },
   unmounted() {
     this.observer.disconnect();
@@ -106,41 +106,53 @@ export default {
   methods: {
     // What the columns show
 
-    keep(id, column) {
-      if (column) this.columns.set(id, column);
-      else this.columns.delete(id);
+    columnOf(id) {
+      return this.$refs.columns.find((column) => column.status.id === id);
     },
-    shown(id) {
-      void this.tick;
-      return arrange(this.lists.columns.get(id).items, id, this.holds);
+    /** Says that something in these columns changed; in all of them if none is named. */
+    touch(...ids) {
+      for (const id of ids.length ? ids : this.byId.keys()) if (id) this.ticks[id] = (this.ticks[id] ?? 0) + 1;
     },
     total(id) {
-      void this.tick;
+      void this.ticks[id];
       return this.lists.columns.get(id);
     },
-    hasMore(id) {
-      void this.tick;
-      return this.lists.columns.get(id).next !== null;
+    shown(id) {
+      return arrange(this.total(id).items, id, this.holds);
     },
-    /** Tells on which sides there are more columns than fit; floor.css fades them out there. */
-    look() {
+    hasMore(id) {
+      return this.total(id).next !== null;
+    },
+    /** The column in which a card is shown, be it there or only on its way. */
+    statusOf(id) {
+      return this.holds.get(id)?.to ?? this.lists.cards.get(id)?.status;
+    },
+    /** Notes on which sides there are more columns than fit; floor.css fades them out there. */
+    watchEdges() {
       const [flow] = this.$refs.flow;
-      const right = flow.scrollWidth - flow.clientWidth - flow.scrollLeft;
-      this.beyond = [flow.scrollLeft > 2 ? "left" : "", right > 2 ? "right" : ""].join(" ").trim();
+      const note = (entries) => {
+        for (const { target, isIntersecting } of entries) {
+          if (isIntersecting) this.beyond.delete(target.dataset.edge);
+          else this.beyond.add(target.dataset.edge);
+        }
+      };
+      this.observer = new IntersectionObserver(note, { root: flow });
+      for (const edge of flow.querySelectorAll(".lf-edge")) this.observer.observe(edge);
     },
     elementOf(id) {
       return this.$el.querySelector(`[data-id="${CSS.escape(id)}"]`);
     },
     mark(id, name, ms = 0) {
       this.marks.set(id, { ...this.marks.get(id), [name]: true });
-      this.tick++;
+      this.touch(this.statusOf(id));
       if (ms) setTimeout(() => this.unmark(id, name), ms);
     },
     unmark(id, name) {
-      const { [name]: gone, ...rest } = this.marks.get(id) ?? {};
+      if (!this.marks.get(id)?.[name]) return;
+      const { [name]: gone, ...rest } = this.marks.get(id);
       if (Object.keys(rest).length) this.marks.set(id, rest);
       else this.marks.delete(id);
-      this.tick++;
+      this.touch(this.statusOf(id));
     },
     /** Says something: to those who listen always, on the screen when `tone` is "hint" or "warn". */
     say(text, tone = "") {
@@ -160,7 +172,10 @@ export default {
       this.fetching.clear();
       this.failed = {};
       this.loading = false;
-      this.change([], () => this.lists.reset(data.columns));
+      this.change([], () => {
+        this.lists.reset(data.columns);
+        this.touch();
+      });
       this.recheckWaits();
       this.topUp();
     },
@@ -173,19 +188,21 @@ export default {
           if (verb === "up") this.up(what);
           else if (verb === "left") this.gone(what);
         }
-        if (message.counts) this.lists.count(message.counts);
+        if (message.counts) this.touch(...this.lists.count(message.counts));
       });
       this.topUp();
     },
     up(card) {
       const known = this.lists.cards.get(card.id);
       this.lists.up(card);
+      this.touch(known?.status, card.status);
       const mine = this.answered(card);
       if (!known) this.mark(card.id, "arrive", 2400);
       else if (!mine) this.mark(card.id, "flash", 1400);
       this.carriedChanged(card.id, card);
     },
     gone(id) {
+      this.touch(this.lists.cards.get(id)?.status);
       this.lists.left(id);
       this.endWait(id);
       this.carriedChanged(id, null);
@@ -197,10 +214,9 @@ export default {
         const element = this.elementOf(id);
         if (element) before.set(id, { element, place: placeOf(element), column: element.closest(".lf-column") });
       }
-      const anchors = this.carry ? [] : [...this.columns.values()].map((column) => [column, column.anchor()]);
+      const anchors = this.carry ? [] : this.$refs.columns.map((column) => [column, column.anchor()]);
       const focused = document.activeElement?.dataset?.id;
       alter();
-      this.tick++;
       return this.$nextTick(() => {
         for (const [column, anchor] of anchors) column.hold(anchor);
         for (const [id, was] of before) this.$nextTick(() => this.arrive(id, was));
@@ -211,7 +227,7 @@ export default {
     },
     arrive(id, was) {
       const element = this.elementOf(id);
-      const column = element?.closest(".lf-column") ?? this.columns.get(this.lists.cards.get(id)?.status)?.$el;
+      const column = element?.closest(".lf-column") ?? this.columnOf(this.lists.cards.get(id)?.status)?.$el;
       if (!was.place || !column || column === was.column) return;
       if (element) fly(element, was.place);
       else if (column.classList.contains("lf-column--folded")) handOver(was.element, was.place, column);
@@ -236,7 +252,10 @@ export default {
         const { number } = readCursor(page.cursor);
         const newer = later.filter((entry) => entry.number > number).map((entry) => entry.op);
         this.fetching.delete(id);
-        this.change([], () => this.lists.append(id, page.columns[id], newer));
+        this.change([], () => {
+          this.lists.append(id, page.columns[id], newer);
+          this.touch(...(newer.length ? [] : [id]));
+        });
         if (column.short) this.more(id);
       } catch {
         if (generation !== this.generation) return;
@@ -263,9 +282,8 @@ export default {
       } catch {
         // then it is only remembered until the page closes
       }
-      const column = () => this.columns.get(id).$el;
+      const column = () => this.columnOf(id).$el; // unfolding may make it anew in the other part
       this.$nextTick(() => {
-        this.look();
         column().querySelector(".lf-fold, .lf-column-fold")?.focus();
         column().scrollIntoView({ inline: "nearest", block: "nearest", behavior: "smooth" });
       });

@@ -4,22 +4,17 @@ import { clock } from "live";
 import { agoInWords, dateAndTime, followup, initials, money, moneyInFull, sourceColor, tint, waiting } from "format";
 
 export default {
-  props: {
-    card: { type: Object, required: true },
-    compact: Boolean,
-  },
+  props: { card: { type: Object, required: true } },
   template: `
-    <article class="lf-card">
+    <article class="lf-card" :class="{ 'lf-card--said': card.last_message }" :aria-label="words">
       <span class="lf-card-name" :title="card.name">{{ card.name }}</span>
       <span v-if="value" class="lf-card-value" :title="valueInFull">{{ value }}</span>
       <div class="lf-card-firm" :title="card.source">
         <i class="lf-source" :style="{ background: dot }"></i>
         <span>{{ card.firm_name || card.source }}</span>
       </div>
-      <div class="lf-card-said" :class="{ 'lf-card-said--none': !card.last_message }" :title="card.last_message">
-        {{ said }}
-      </div>
-      <div class="lf-card-foot">
+      <div class="lf-card-said" :title="card.last_message">{{ said }}</div>
+      <div class="lf-card-foot" :class="{ 'lf-card-foot--chip': card.unread || wait || next }">
         <template v-if="card.owner">
           <span class="lf-avatar" :style="{ background: ownerTint }">{{ ownerInitials }}</span>
           <span class="lf-card-owner" :title="card.owner.name">
@@ -80,20 +75,19 @@ export default {
     nextInFull() {
       return dateAndTime(this.card.next_followup_at);
     },
+    /** The card for those who hear it. */
+    words() {
+      const { name, firm_name, owner, unread } = this.card;
+      return [
+        name,
+        firm_name,
+        this.valueInFull,
+        owner ? `owner ${owner.name}` : "unassigned",
+        unread ? `${unread} unread` : "",
+        this.wait ? `waiting ${this.wait.text}` : "",
+      ]
+        .filter(Boolean)
+        .join(", ");
+    },
   },
 };
-
-/** The card in words, for those who hear it. */
-export function spoken(card) {
-  const wait = waiting(card.waiting_since, clock.now);
-  return [
-    card.name,
-    card.firm_name,
-    moneyInFull(card.value, card.currency),
-    card.owner ? `owner ${card.owner.name}` : "unassigned",
-    card.unread ? `${card.unread} unread` : "",
-    wait ? `waiting ${wait.text}` : "",
-  ]
-    .filter(Boolean)
-    .join(", ");
-}

@@ -4,6 +4,7 @@
 import { fly, handOver } from "motion";
 import { neighbours, SLOT } from "order";
 
+const either = new Intl.ListFormat("en", { type: "disjunction" });
 const PATIENCE = 10_000; // ms to wait for the truth about a drop before asking for it
 
 export default {
@@ -63,12 +64,14 @@ export default {
       if (carry && Object.keys(change).every((key) => carry[key] === change[key])) return;
       this.carry = next;
       const refused = next.refusal || next.person || !next.to;
+      this.touch(next.from, this.statusOf(next.id));
       this.holds.set(next.id, {
         show: next.by === "keys" ? next.card : SLOT,
+        from: next.from,
         to: refused ? next.from : next.to, // where it would fall back to
         index: refused ? next.origin : next.index,
       });
-      this.tick++;
+      this.touch(this.statusOf(next.id));
     },
     over(x, y, top) {
       const { carry } = this;
@@ -98,7 +101,7 @@ export default {
       for (const part of [this.$refs.dock?.[0], this.$refs.flow?.[0]]) {
         const box = part?.getBoundingClientRect();
         if (!box || x < box.left || x > box.right) continue;
-        for (const column of this.columns.values()) {
+        for (const column of this.$refs.columns) {
           if (column.$el.parentNode !== part) continue;
           const { left, right } = column.$el.getBoundingClientRect();
           if (x >= left - 5 && x <= right + 5) return column;
@@ -120,7 +123,7 @@ export default {
       const titles = targets.filter((id) => id !== from).map((id) => this.byId.get(id).title);
       if (to === from) return "The order of this column is fixed";
       if (!titles.length) return `You can't move a lead out of ${this.byId.get(from).title}`;
-      return `From ${this.byId.get(from).title} to ${titles.join(", ")} only`;
+      return `From ${this.byId.get(from).title}, a lead can only go to ${either.format(titles)}`;
     },
     isTarget(id) {
       return Boolean(this.carry && !this.carry.refusal && this.carry.to === id);
@@ -157,18 +160,18 @@ export default {
         return;
       }
       const between = neighbours(others, index);
-      this.holds.set(id, { show: card, to, index, ...between });
-      this.tick++;
+      this.holds.set(id, { show: card, from, to, index, ...between });
+      this.touch(from, to);
       this.say(`${card.name}, ${this.byId.get(to).title}, position ${index + 1}`);
       this.$emit("move", { id, version: card.version, from, to, ...between });
-      this.land(id, place, this.columns.get(to)?.$el);
+      this.land(id, place, this.columnOf(to)?.$el);
     },
     cancel(text, place) {
       const { carry } = this;
       if (!carry) return;
       this.putDown();
       this.say(text || `${carry.card.name} is back where it was`, text ? "warn" : "");
-      this.land(carry.id, place, this.columns.get(carry.from)?.$el);
+      this.land(carry.id, place, this.columnOf(carry.from)?.$el);
     },
     /** Lets the ghost's card fly to where it belongs now, be that in sight or in a folded column. */
     land(id, place, column) {
@@ -181,12 +184,13 @@ export default {
       });
     },
     putDown() {
+      const { id, from } = this.carry;
       this.pointAt(null);
-      this.holds.delete(this.carry.id);
-      this.unmark(this.carry.id, "lifted");
+      this.unmark(id, "lifted");
+      this.touch(from, this.statusOf(id));
+      this.holds.delete(id);
       this.carry = null;
       this.note = null;
-      this.tick++;
     },
     /** The card in the viewer's hand was changed by somebody else; `card` is null when it left this board. */
     carriedChanged(id, card) {
@@ -217,8 +221,10 @@ export default {
       if (!wait) return false;
       clearTimeout(wait.timer);
       this.waits.delete(id);
-      this.holds.delete(id);
       this.unmark(id, "pending");
+      this.touch(this.holds.get(id)?.from, this.statusOf(id));
+      this.holds.delete(id);
+      this.touch(this.statusOf(id));
       return true;
     },
     /** A card came from the room. True when that is the answer to the viewer's own drop. */

@@ -1,7 +1,7 @@
 // One column of the board: a header with the server's totals and a virtual list, which renders only the cards in sight.
 // Cards are placed by translateY, so a card that moves inside its column glides there by itself.
 
-import LeadCard, { spoken } from "card";
+import LeadCard from "card";
 import { moneyInFull, money } from "format";
 import { visibleRange } from "order";
 
@@ -12,12 +12,11 @@ export default {
   props: {
     status: { type: Object, required: true }, // {id, title, color}
     entries: { type: Array, required: true }, // what to show; changed in place, so `tick` tells when
-    tick: Number,
+    tick: { type: Number, default: 0 },
     count: Number,
     value: Number, // null when the viewer may not see values
     currency: String,
     pitch: { type: Number, required: true }, // px from one card to the next
-    compact: Boolean,
     folded: Boolean,
     more: Boolean, // there are cards behind the loaded ones
     failed: Boolean, // and they could not be fetched
@@ -39,7 +38,8 @@ export default {
       return moneyInFull(this.value, this.currency);
     },
     length() {
-      return this.tick >= 0 ? this.entries.length : 0;
+      void this.tick;
+      return this.entries.length;
     },
     visible() {
       void this.tick; // another card may stand in a list of the same length
@@ -78,16 +78,16 @@ export default {
             <span class="material-symbols-rounded" aria-hidden="true">unfold_less</span>
           </button>
         </header>
-        <div class="lf-list" ref="list" role="list" @scroll.passive="look">
+        <div class="lf-list" ref="list" role="list" @scroll.passive="measure">
           <div class="lf-space" :style="{ height: length * pitch + (more ? 2 * pitch : 0) + 2 + 'px' }">
             <template v-for="row in visible" :key="row.card.id">
               <div v-if="row.slot" class="lf-slot" :style="{ transform: 'translateY(' + row.index * pitch + 'px)' }"></div>
-              <lead-card v-else :card="row.card" :compact="compact" :data-id="row.card.id" role="listitem"
+              <lead-card v-else :card="row.card" :data-id="row.card.id" role="listitem"
                 :tabindex="tabStop === row.card.id ? 0 : -1"
                 :style="{ transform: 'translateY(' + row.index * pitch + 'px)' }"
                 :class="{ 'lf-card--arrive': row.marks.arrive, 'lf-card--flash': row.marks.flash,
                   'lf-card--pending': row.marks.pending, 'lf-card--lifted': row.marks.lifted }"
-                :aria-label="words(row.card)" aria-roledescription="Lead" aria-describedby="lf-board-help"
+                aria-roledescription="Lead" aria-describedby="lf-board-help"
                 :aria-setsize="count" :aria-posinset="row.index + 1" :aria-busy="row.marks.pending ? 'true' : null" />
             </template>
             <div v-if="more || loading" class="lf-rest" :style="{ transform: 'translateY(' + length * pitch + 'px)' }">
@@ -101,8 +101,12 @@ export default {
         </div>
       </template>
     </section>`,
+  created() {
+    this.scrollTop = 0; // of the list, as last told by events: reading it from the page would force a layout
+    this.height = 800;
+  },
   mounted() {
-    this.observer = new ResizeObserver(() => this.look());
+    this.observer = new ResizeObserver(() => this.measure());
     this.watchList();
   },
   updated() {
@@ -113,11 +117,10 @@ export default {
   },
   watch: {
     tick() {
-      this.$nextTick(() => this.look());
+      this.look();
     },
   },
   methods: {
-    words: spoken,
     watchList() {
       const { list } = this.$refs;
       if (list === this.watched) return;
@@ -125,20 +128,24 @@ export default {
       this.watched = list;
       if (list) this.observer.observe(list);
     },
-    /** Finds out which rows are in sight, and whether the end of the loaded part is near. */
-    look() {
+    measure() {
       const { list } = this.$refs;
       if (!list) return;
-      const [first, last] = visibleRange(list.scrollTop, list.clientHeight, this.pitch, this.entries.length);
+      this.scrollTop = list.scrollTop;
+      this.height = list.clientHeight;
+      this.look();
+    },
+    /** Finds out which rows are in sight, and whether the end of the loaded part is near. */
+    look() {
+      const [first, last] = visibleRange(this.scrollTop, this.height, this.pitch, this.entries.length);
       this.first = first;
       this.last = last;
-      if (this.more && !this.failed && last + LEAD_TIME >= this.entries.length) this.$emit("more");
+      if (this.more && !this.failed && !this.folded && last + LEAD_TIME >= this.entries.length) this.$emit("more");
     },
     /** What the reader's eye rests on: the first card in sight of a scrolled list. */
     anchor() {
-      const { list } = this.$refs;
-      if (!list || list.scrollTop < this.pitch / 2) return null;
-      const index = Math.ceil(list.scrollTop / this.pitch);
+      if (this.folded || this.scrollTop < this.pitch / 2) return null;
+      const index = Math.ceil(this.scrollTop / this.pitch);
       return index < this.entries.length ? { id: this.entries[index].id, index } : null;
     },
     /** Keeps the anchor where it was on the screen although cards came or went above it. */
@@ -148,7 +155,7 @@ export default {
       if (!list || index < 0 || index === anchor.index) return;
       list.classList.add("lf-list--still");
       list.scrollTop += (index - anchor.index) * this.pitch;
-      this.look();
+      this.measure();
       requestAnimationFrame(() => requestAnimationFrame(() => list.classList.remove("lf-list--still")));
     },
     /** Scrolls so that the row at `index` is in sight. */
@@ -160,7 +167,7 @@ export default {
       else if (top + this.pitch > list.scrollTop + list.clientHeight) {
         list.scrollTop = top + this.pitch - list.clientHeight;
       }
-      this.look();
+      this.measure();
     },
   },
 };

@@ -25,9 +25,9 @@ export class Drag {
     this.active = false; // and something is carried
     const options = { signal: (this.ears = new AbortController()).signal };
     root.addEventListener("pointerdown", (event) => this.down(event), options);
-    // Not passive: once a card is lifted, the finger must no longer scroll the page.
-    root.addEventListener("touchmove", (event) => this.active && event.preventDefault(), { ...options, passive: false });
     root.addEventListener("contextmenu", (event) => this.press?.touch && event.preventDefault(), options);
+    // It does nothing, but makes the browser ask before it scrolls; the answer is in touch() below.
+    root.addEventListener("touchmove", () => {}, { ...options, passive: false });
   }
 
   destroy() {
@@ -56,13 +56,21 @@ export class Drag {
     };
     this.x = event.clientX;
     this.y = event.clientY;
-    if (touch) this.timer = setTimeout(() => this.lift(), LONG_PRESS);
     const options = { signal: (this.pressEars = new AbortController()).signal };
+    if (touch) this.touch(element, options);
     window.addEventListener("pointermove", (move) => this.move(move), options);
     window.addEventListener("pointerup", (up) => up.pointerId === this.press?.pointer && this.up(), options);
     window.addEventListener("pointercancel", () => this.cancel(), options);
     window.addEventListener("blur", () => this.cancel(), options);
     window.addEventListener("keydown", (key) => this.key(key), { ...options, capture: true });
+  }
+
+  /** A finger that rests lifts the card; from then on it must not scroll. */
+  touch(element, options) {
+    this.timer = setTimeout(() => this.lift(), LONG_PRESS);
+    // On the card itself: it leaves the page when it is lifted, and takes the finger's events with it.
+    const still = (event) => this.active && event.preventDefault();
+    element.addEventListener("touchmove", still, { ...options, passive: false });
   }
 
   move(event) {

@@ -20,15 +20,15 @@ Json = dict[str, Any]
 
 # Modules that several components import by these bare names; NiceGUI puts them into every page's import map.
 MODULES: list[str | Path] = [
-    'live.js',
-    'format.js',
-    'order.js',
-    'motion.js',
-    'drag.js',
-    'carry.js',
-    'keys.js',
-    'card.js',
-    'column.js',
+    "live.js",
+    "format.js",
+    "order.js",
+    "motion.js",
+    "drag.js",
+    "carry.js",
+    "keys.js",
+    "card.js",
+    "column.js",
 ]
 
 
@@ -74,7 +74,7 @@ class LeadElement(Element):
             for handler in self._open_handlers:
                 handle_event(handler, LeadEventArguments(sender=self, client=self.client, lead_id=lead_id))
 
-        self.on('open', handle_open)
+        self.on("open", handle_open)
 
     def on_open(self, callback: Handler[LeadEventArguments]) -> Self:
         """Add a callback to be invoked when a lead is to be opened."""
@@ -82,16 +82,16 @@ class LeadElement(Element):
         return self
 
 
-class Board(LeadElement, component='board.js', dependencies=MODULES, default_classes='lf-grow'):
+class Board(LeadElement, component="board.js", dependencies=MODULES, default_classes="lf-grow"):
     def __init__(
         self,
         statuses: Sequence[Json],
         snapshot: Json | None = None,
         *,
         room: str,
-        api: str = '/api/v1/leads/board',
-        density: Literal['comfortable', 'compact'] = 'comfortable',
-        currency: str = 'EUR',
+        api: str = "/api/v1/leads/board",
+        density: Literal["comfortable", "compact"] = "comfortable",
+        currency: str = "EUR",
         sortable: bool = True,
         assignable: bool = True,
         on_move: Handler[MoveEventArguments] | None = None,
@@ -117,28 +117,28 @@ class Board(LeadElement, component='board.js', dependencies=MODULES, default_cla
         :param on_open: callback that is invoked on double click or Enter
         """
         super().__init__()
-        self._props['statuses'] = list(statuses)
+        self._props["statuses"] = list(statuses)
         if snapshot is not None:
-            self._props['snapshot'] = snapshot
-        self._props['room'] = room
-        self._props['api'] = api
-        self._props['density'] = density
-        self._props['currency'] = currency
-        self._props['sortable'] = sortable
-        self._props['assignable'] = assignable
-        self._statuses: set[str] = {status['id'] for status in statuses}
+            self._props["snapshot"] = snapshot
+        self._props["room"] = room
+        self._props["api"] = api
+        self._props["density"] = density
+        self._props["currency"] = currency
+        self._props["sortable"] = sortable
+        self._props["assignable"] = assignable
+        self._statuses: set[str] = {status["id"] for status in statuses}
         self._move_handlers = [on_move] if on_move else []
         self._assign_handlers = [on_assign] if on_assign else []
         self._listen_open(on_open)
-        self.on('move', self._handle_move)
-        self.on('assign', self._handle_assign)
+        self.on("move", self._handle_move)
+        self.on("assign", self._handle_assign)
 
     # What a browser sends is only a wish, and may be anything: nonsense is dropped here, rights are checked by the hub.
 
     def _handle_move(self, e: GenericEventArguments) -> None:
         args = e.args if isinstance(e.args, dict) else {}
-        lead_id, version = _id(args.get('id')), _id(args.get('version'))
-        from_status, to_status = str(args.get('from')), str(args.get('to'))
+        lead_id, version = _id(args.get("id")), _id(args.get("version"))
+        from_status, to_status = str(args.get("from")), str(args.get("to"))
         if lead_id is None or version is None or not {from_status, to_status} <= self._statuses:
             return
         move = MoveEventArguments(
@@ -148,15 +148,15 @@ class Board(LeadElement, component='board.js', dependencies=MODULES, default_cla
             version=version,
             from_status=from_status,
             to_status=to_status,
-            after=_id(args.get('after')),
-            before=_id(args.get('before')),
+            after=_id(args.get("after")),
+            before=_id(args.get("before")),
         )
         for handler in self._move_handlers:
             handle_event(handler, move)
 
     def _handle_assign(self, e: GenericEventArguments) -> None:
         args = e.args if isinstance(e.args, dict) else {}
-        lead_id, version, person_id = _id(args.get('id')), _id(args.get('version')), _id(args.get('person'))
+        lead_id, version, person_id = _id(args.get("id")), _id(args.get("version")), _id(args.get("person"))
         if lead_id is None or version is None or person_id is None:
             return
         assign = AssignEventArguments(
@@ -177,21 +177,21 @@ class Board(LeadElement, component='board.js', dependencies=MODULES, default_cla
 
     def settle(self, lead_id: int) -> None:
         """Tell the browser that its drop was accepted; the exact place follows by the room."""
-        self.run_method('settle', str(lead_id))
+        self.run_method("settle", str(lead_id))
 
     def reject(self, lead_id: int, text: str) -> None:
         """Tell the browser that its drop was refused: the card returns and the text is shown."""
-        self.run_method('reject', str(lead_id), text)
+        self.run_method("reject", str(lead_id), text)
 
 
-class Feed(LeadElement, component='feed.js', dependencies=MODULES, default_classes='lf-grow'):
+class Feed(LeadElement, component="feed.js", dependencies=MODULES, default_classes="lf-grow"):
     def __init__(
         self,
         lines: Sequence[Json] = (),
         *,
         room: str,
-        source: str = '/board/side',
-        title: str = 'Live activity',
+        source: str = "/board/side",
+        title: str = "Live activity",
         limit: int = 60,
         on_open: Handler[LeadEventArguments] | None = None,
     ) -> None:
@@ -207,16 +207,16 @@ class Feed(LeadElement, component='feed.js', dependencies=MODULES, default_class
         :param on_open: callback that is invoked when a line about a lead is clicked
         """
         super().__init__()
-        self._props['lines'] = list(lines)
-        self._props['room'] = room
-        self._props['source'] = source
-        self._props['title'] = title
-        self._props['limit'] = limit
+        self._props["lines"] = list(lines)
+        self._props["room"] = room
+        self._props["source"] = source
+        self._props["title"] = title
+        self._props["limit"] = limit
         self._listen_open(on_open)
 
 
-class Kpis(Element, component='kpis.js', dependencies=MODULES):
-    def __init__(self, items: Sequence[Json] = (), *, room: str, source: str = '/board/side') -> None:
+class Kpis(Element, component="kpis.js", dependencies=MODULES):
+    def __init__(self, items: Sequence[Json] = (), *, room: str, source: str = "/board/side") -> None:
         """Key numbers
 
         A strip of numbers with their trend.
@@ -226,19 +226,19 @@ class Kpis(Element, component='kpis.js', dependencies=MODULES):
         :param source: URL of `{feed, kpis, load}`, read when messages were missed
         """
         super().__init__()
-        self._props['items'] = list(items)
-        self._props['room'] = room
-        self._props['source'] = source
+        self._props["items"] = list(items)
+        self._props["room"] = room
+        self._props["source"] = source
 
 
-class LoadList(Element, component='load.js', dependencies=MODULES):
+class LoadList(Element, component="load.js", dependencies=MODULES):
     def __init__(
         self,
         people: Sequence[Json] = (),
         *,
         room: str,
-        source: str = '/board/side',
-        title: str = 'Load by owner',
+        source: str = "/board/side",
+        title: str = "Load by owner",
     ) -> None:
         """Load list
 
@@ -250,13 +250,13 @@ class LoadList(Element, component='load.js', dependencies=MODULES):
         :param title: headline
         """
         super().__init__()
-        self._props['people'] = list(people)
-        self._props['room'] = room
-        self._props['source'] = source
-        self._props['title'] = title
+        self._props["people"] = list(people)
+        self._props["room"] = room
+        self._props["source"] = source
+        self._props["title"] = title
 
 
-class LiveBadge(Element, component='badge.js', dependencies=MODULES):
+class LiveBadge(Element, component="badge.js", dependencies=MODULES):
     def __init__(self, *, room: str) -> None:
         """Live badge
 
@@ -266,21 +266,21 @@ class LiveBadge(Element, component='badge.js', dependencies=MODULES):
         :param room: name of the room that is watched
         """
         super().__init__()
-        self._props['room'] = room
-        self.on('clock', self._handle_clock)
+        self._props["room"] = room
+        self.on("clock", self._handle_clock)
 
     def _handle_clock(self, e: GenericEventArguments) -> None:
         if isinstance(e.args, int | float):
-            self.run_method('setClock', e.args, time.time() * 1000)
+            self.run_method("setClock", e.args, time.time() * 1000)
 
 
-class LeadSearch(LeadElement, component='search.js', dependencies=MODULES):
+class LeadSearch(LeadElement, component="search.js", dependencies=MODULES):
     def __init__(
         self,
         statuses: Sequence[Json] = (),
         *,
-        api: str = '/api/v1/leads',
-        placeholder: str = 'Search leads, firms, phone numbers',
+        api: str = "/api/v1/leads",
+        placeholder: str = "Search leads, firms, phone numbers",
         on_open: Handler[LeadEventArguments] | None = None,
     ) -> None:
         """Lead search
@@ -293,9 +293,9 @@ class LeadSearch(LeadElement, component='search.js', dependencies=MODULES):
         :param on_open: callback that is invoked when a lead is chosen
         """
         super().__init__()
-        self._props['statuses'] = [{key: status[key] for key in ('id', 'title', 'color')} for status in statuses]
-        self._props['api'] = api
-        self._props['placeholder'] = placeholder
+        self._props["statuses"] = [{key: status[key] for key in ("id", "title", "color")} for status in statuses]
+        self._props["api"] = api
+        self._props["placeholder"] = placeholder
         self._listen_open(on_open)
 
 

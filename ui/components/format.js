@@ -93,10 +93,13 @@ export function followup(iso, now) {
   return { text: span(Math.abs(seconds)), level: seconds < 0 ? "late" : "calm" };
 }
 
+const clockTime = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+
 export function timeOfDay(ms) {
-  return new Date(ms).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  return clockTime.format(ms);
 }
 
 export function dateAndTime(iso) {
-  return new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+  return moment.format(Date.parse(iso));
 }

@@ -40,7 +40,7 @@ export default {
     // Walking
 
     walk(id, columns, rows) {
-      const from = this.columnOf(id);
+      const from = this.statusOf(id);
       const cards = this.shown(from);
       const row = cards.findIndex((card) => card.id === id);
       if (rows) {
@@ -54,12 +54,9 @@ export default {
         return;
       }
     },
-    columnOf(id) {
-      return this.holds.get(id)?.to ?? this.lists.cards.get(id)?.status;
-    },
     /** The row of column `to` that stands beside row `row` of column `from` on the screen. */
     sameHeight(from, row, to) {
-      const scrollTop = (id) => this.columns.get(id)?.$refs.list?.scrollTop ?? 0;
+      const scrollTop = (id) => this.columnOf(id)?.$refs.list?.scrollTop ?? 0;
       return Math.max(0, Math.round((row * this.pitch - scrollTop(from) + scrollTop(to)) / this.pitch));
     },
     async focusAt(column, row) {
@@ -67,7 +64,7 @@ export default {
       const index = Math.max(0, Math.min(cards.length - 1, row));
       const card = cards[index];
       if (!card) return;
-      this.columns.get(column).reveal(index);
+      this.columnOf(column).reveal(index);
       await this.$nextTick();
       const element = this.elementOf(card.id);
       element?.focus({ preventScroll: true });
@@ -94,7 +91,7 @@ export default {
       await this.$nextTick();
       if (this.folded[to]) this.$el.focus({ preventScroll: true }); // a folded column has no card to focus
       else await this.focusAt(to, index);
-      this.columns.get(to)?.$el.scrollIntoView({ inline: "nearest", block: "nearest" });
+      this.columnOf(to)?.$el.scrollIntoView({ inline: "nearest", block: "nearest" });
     },
     upOrDown(rows) {
       const { to, index, card } = this.carry;

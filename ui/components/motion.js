@@ -24,23 +24,9 @@ export function fly(element, from, duration = 320) {
   if (calm.matches || !from || !element) return;
   const to = placeOf(element);
   if (!to || Math.hypot(to.left - from.left, to.top - from.top) < 2) return;
-  const copy = element.cloneNode(true);
-  copy.removeAttribute("data-id");
-  copy.removeAttribute("tabindex");
-  copy.setAttribute("aria-hidden", "true");
-  copy.classList.add("lf-flying");
-  Object.assign(copy.style, {
-    left: `${to.left}px`,
-    top: `${to.top}px`,
-    width: `${to.width}px`,
-    height: `${to.height}px`,
-    transform: "none",
-  });
-  copy.style.setProperty("--c", getComputedStyle(element).getPropertyValue("--c"));
-  document.body.append(copy);
+  const copy = copyOf(element, to);
   element.style.visibility = "hidden";
-  const shift = `translate(${from.left - to.left}px, ${from.top - to.top}px) rotate(${from.tilt}deg)`;
-  const flight = copy.animate([{ transform: shift }, { transform: "none" }], {
+  const flight = copy.animate([{ transform: standing(from) }, { transform: standing(to) }], {
     duration,
     easing: "cubic-bezier(.2, .8, .2, 1)",
   });
@@ -50,21 +36,35 @@ export function fly(element, from, duration = 320) {
   };
 }
 
-/** A copy of what was carried shrinks into `target`: it was handed over to a person. */
+/** A copy of `element` shrinks from the place `from` into `target`: a person, or a column that shows no cards. */
 export function handOver(element, from, target) {
   if (calm.matches || !element || !target) return;
-  const to = target.getBoundingClientRect();
+  const box = target.getBoundingClientRect();
+  const left = box.left + box.width / 2 - from.width / 2;
+  const top = Math.min(box.top + box.height / 2, box.top + 60) - from.height / 2;
+  const copy = copyOf(element, from);
+  const end = { transform: `${standing({ left, top, tilt: 0 })} scale(0.15)`, opacity: 0 };
+  const flight = copy.animate([{ transform: standing(from), opacity: 1 }, end], { duration: 260, easing: "ease-in" });
+  flight.onfinish = flight.oncancel = () => copy.remove();
+}
+
+function standing({ left, top, tilt }) {
+  return `translate(${left}px, ${top}px) rotate(${tilt}deg)`;
+}
+
+/** A lifeless copy above the page, with what a card needs from its surroundings: width, colour, density. */
+function copyOf(element, { width, height }) {
+  const frame = document.createElement("div");
+  frame.className = element.closest(".lf-compact") ? "lf-flying lf-compact" : "lf-flying";
+  frame.setAttribute("aria-hidden", "true");
+  frame.style.width = `${width}px`;
+  frame.style.height = `${height}px`;
+  frame.style.setProperty("--c", getComputedStyle(element).getPropertyValue("--c"));
   const copy = element.cloneNode(true);
-  copy.classList.add("lf-flying");
-  Object.assign(copy.style, { left: "0", top: "0", width: `${from.width}px`, height: `${from.height}px` });
-  document.body.append(copy);
-  const start = `translate(${from.left}px, ${from.top}px) rotate(${from.tilt}deg)`;
-  const x = to.left + to.width / 2 - from.width / 2;
-  const y = to.top + to.height / 2 - from.height / 2;
-  const end = `translate(${x}px, ${y}px) scale(0.15)`;
-  copy.animate([{ transform: start, opacity: 1 }, { transform: end, opacity: 0 }], {
-    duration: 260,
-    easing: "ease-in",
-    fill: "forwards",
-  }).onfinish = () => copy.remove();
+  copy.removeAttribute("data-id");
+  copy.removeAttribute("tabindex");
+  copy.removeAttribute("style");
+  frame.append(copy);
+  document.body.append(frame);
+  return frame;
 }

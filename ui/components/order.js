@@ -115,25 +115,30 @@ export class Lists {
     if (items[index]?.id === id) items.splice(index, 1);
   }
 
+  /** Takes the totals {status: [n, value]} and returns the columns where they changed. */
   count(counts) {
-    for (const [id, [n, value]] of Object.entries(counts)) {
+    const changed = [];
+    for (const [id, [n, sum]] of Object.entries(counts)) {
       const column = this.columns.get(id);
-      if (column) Object.assign(column, { n, value: value ?? null });
+      const value = sum ?? null;
+      if (!column || (column.n === n && column.value === value)) continue;
+      Object.assign(column, { n, value });
+      changed.push(id);
     }
+    return changed;
   }
 }
 
 /**
  * What a column shows: its cards, without those that are being carried or wait for the server's answer, plus those
- * that are on their way into it. `holds`: id -> {to, show, index} while carried, {to, show, index, after, before}
+ * that are on their way into it. `holds`: id -> {from, to, show, index} while carried, with {after, before} as well
  * once dropped. The lists stay the server's truth; a hold only lies over them.
  */
 export function arrange(items, id, holds) {
-  if (!holds.size) return items;
+  const here = [...holds.values()].filter((hold) => hold.from === id || hold.to === id);
+  if (!here.length) return items;
   const shown = items.filter((card) => !holds.has(card.id));
-  for (const hold of holds.values()) {
-    if (hold.to === id) shown.splice(landing(shown, hold), 0, hold.show);
-  }
+  for (const hold of here) if (hold.to === id) shown.splice(landing(shown, hold), 0, hold.show);
   return shown;
 }
 

@@ -57,6 +57,7 @@ export default {
     query(text) {
       clearTimeout(this.timer);
       this.request?.abort();
+      this.hasty = false;
       if (!text) {
         this.leads = [];
         this.state = "idle";
@@ -91,6 +92,7 @@ export default {
         const { items } = await getJson(`${this.api}?${query}`, { signal });
         if (signal.aborted) return;
         Object.assign(this, { leads: items, chosen: 0, state: "done" });
+        if (this.hasty && items.length) this.choose(items[0]);
       } catch {
         if (!signal.aborted) Object.assign(this, { leads: [], state: "failed" });
       }
@@ -103,7 +105,8 @@ export default {
         this.chosen = (this.chosen + step + this.leads.length) % this.leads.length;
       } else if (event.key === "Enter") {
         event.preventDefault();
-        if (this.state === "done" && this.leads[this.chosen]) this.choose(this.leads[this.chosen]);
+        if (this.state === "busy") this.hasty = true; // Enter came before the answer: take its best lead
+        else if (this.leads[this.chosen]) this.choose(this.leads[this.chosen]);
       } else if (event.key === "Escape") {
         event.preventDefault();
         if (this.text) this.text = "";

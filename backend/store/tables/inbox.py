@@ -1,6 +1,17 @@
 """What came in: raw deliveries and their units, conversations and messages."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from . import Id, company_metadata
 
@@ -70,14 +81,16 @@ messages = Table(
     Index(None, "conversation_id", "id"),
 )
 
-message_states = Table(  # how far an outgoing message got, kept by the provider's id, so that it may come before the message
-    "message_states",
-    company_metadata,
-    Column("account", String(64), primary_key=True),
-    Column("provider_id", String(512), primary_key=True),
-    Column("state", String(16), nullable=False),
-    Column("reason", Text),
-    Column("times", Text, nullable=False),  # JSON: state -> when the provider says it was reached
+message_states = (
+    Table(  # how far an outgoing message got, kept by the provider's id, so that it may come before the message
+        "message_states",
+        company_metadata,
+        Column("account", String(64), primary_key=True),
+        Column("provider_id", String(512), primary_key=True),
+        Column("state", String(16), nullable=False),
+        Column("reason", Text),
+        Column("times", Text, nullable=False),  # JSON: state -> when the provider says it was reached
+    )
 )
 
 reactions = Table(

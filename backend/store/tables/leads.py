@@ -1,8 +1,14 @@
 """Leads and their reach."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, text
 
 from . import Id, company_metadata
+
+
+def _where_known(column: str) -> Index:
+    # most leads have no warrior, partner or support: no need to index what is not there
+    return Index(None, column, sqlite_where=text(f"{column} IS NOT NULL"))
+
 
 leads = Table(
     "leads",
@@ -50,11 +56,11 @@ leads = Table(
     Column("updated_via", String(40)),
     Column("archived_at", BigInteger),
     Index(None, "status", "rank", "id"),
-    Index(None, "salesperson_id"),
-    Index(None, "warrior_id"),
-    Index(None, "partner_company_id"),
-    Index(None, "support_id"),
-    Index(None, "phone_reversed"),
+    _where_known("salesperson_id"),
+    _where_known("warrior_id"),
+    _where_known("partner_company_id"),
+    _where_known("support_id"),
+    _where_known("phone_reversed"),
 )
 
 lead_shares = Table(

@@ -192,12 +192,42 @@ def upgrade() -> None:
         sa.Column("archived_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(op.f("ix_leads_partner_company_id"), "leads", ["partner_company_id"], unique=False)
-    op.create_index(op.f("ix_leads_phone_reversed"), "leads", ["phone_reversed"], unique=False)
-    op.create_index(op.f("ix_leads_salesperson_id"), "leads", ["salesperson_id"], unique=False)
+    op.create_index(
+        op.f("ix_leads_partner_company_id"),
+        "leads",
+        ["partner_company_id"],
+        unique=False,
+        sqlite_where=sa.text("partner_company_id IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_leads_phone_reversed"),
+        "leads",
+        ["phone_reversed"],
+        unique=False,
+        sqlite_where=sa.text("phone_reversed IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_leads_salesperson_id"),
+        "leads",
+        ["salesperson_id"],
+        unique=False,
+        sqlite_where=sa.text("salesperson_id IS NOT NULL"),
+    )
     op.create_index(op.f("ix_leads_status_rank_id"), "leads", ["status", "rank", "id"], unique=False)
-    op.create_index(op.f("ix_leads_support_id"), "leads", ["support_id"], unique=False)
-    op.create_index(op.f("ix_leads_warrior_id"), "leads", ["warrior_id"], unique=False)
+    op.create_index(
+        op.f("ix_leads_support_id"),
+        "leads",
+        ["support_id"],
+        unique=False,
+        sqlite_where=sa.text("support_id IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_leads_warrior_id"),
+        "leads",
+        ["warrior_id"],
+        unique=False,
+        sqlite_where=sa.text("warrior_id IS NOT NULL"),
+    )
     op.create_table(
         "message_states",
         sa.Column("account", sa.String(length=64), nullable=False),

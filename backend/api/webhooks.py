@@ -1,0 +1,68 @@
+"""Providers' webhooks: verified, routed, stored raw and processed in one transaction per company, 200 after the commit."""
+
+import logging
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response
+
+from ..access import companies
+from ..channels.contract import Channel
+from ..channels.whatsapp import whatsapp
+from ..errors import NotAllowed, NotSignedIn
+from ..hub import Hub
+from ..inbox import deliveries
+from ..inbox.deliveries import Numbered
+from .viewer import hub_of
+
+log = logging.getLogger(__name__)
+
+api = APIRouter(prefix="/api/webhook", tags=["webhooks"])
+PUBLIC: dict[str, Any] = {"security": []}
+MOST_BYTES = 3 * 1024 * 1024
+"""Meta's largest webhook is 3 MB."""
+
+
+@api.get("/whatsapp", openapi_extra=PUBLIC, response_class=PlainTextResponse, summary="Meta's handshake")
+async def handshake(request: Request) -> Response:
+    challenge = whatsapp.handshake(request.query_params, hub_of(request).verify_token())
+    if challenge is None:
+        raise NotAllowed("The verify token is not ours.")
+    return PlainTextResponse(challenge)
+
+
+@api.post("/whatsapp", openapi_extra=PUBLIC, summary="Messages and statuses of WhatsApp")
+async def receive(request: Request) -> Response:
+    hub, raw = hub_of(request), await request.body()
+    headers = request.headers.getlist("x-hub-signature-256")
+    await deliver(hub, whatsapp, raw, headers[0] if len(headers) == 1 else None)
+    return PlainTextResponse("ok")
+
+
+async def deliver(hub: Hub, channel: Channel, raw: bytes, signature: str | None) -> None:
+    """Everything that a POST of a provider does. Raises NotSignedIn unless the bytes are the provider's.
+
+    Which secret signed decides which accounts may be spoken for: one company's app can't write to another's.
+    """
+    routes = hub.channel_routes[channel.name]
+    own = {r.secret for r in routes.values() if r.secret}
+    sealed = sorted(own)
+    secrets = [hub.app_secret().encode(), *(hub.keys.unseal(s, "channel_routes.secret") for s in sealed)]
+    signed_by = channel.verify(raw, signature, secrets)
+    if signed_by is None:
+        raise NotSignedIn("The signature does not match.", code="bad_signature")
+    secret = None if signed_by == 0 else sealed[signed_by - 1]
+    found = channel.read(raw, hub.clock())
+    by_company: dict[int, list[Numbered]] = {}
+    strangers = [why for why in (found.broken, found.unowned) if why]
+    for numbered in deliveries.number(found):
+        route = routes.get(numbered.account)
+        if route is None or route.secret != secret:
+            strangers.append(f"no company has the account {numbered.account[:64]}")
+        else:
+            by_company.setdefault(route.company_id, []).append(numbered)
+    for company_id, units in by_company.items():
+        store = await hub.database.company(company_id)
+        await store.write(deliveries.receive, channel.name, raw, units)
+    if strangers:
+        await hub.database.control.write(companies.keep_unrouted, channel.name, strangers[0], raw)

@@ -1,0 +1,68 @@
+"""Builds the hub's application: the parts are opened in order and closed in reverse."""
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+import jobs.worker
+import ui.shell
+
+from .api import auth, health, inbox, leads, problems, stream, users, webhooks
+from .api.edge import Edge
+from .hub import Hub
+from .streams.sse import Shim
+
+ROUTERS = (auth.api, leads.api, users.api, inbox.api, webhooks.api, health.api)
+
+
+def create_app(hub: Hub) -> FastAPI:
+    """The whole application around a hub; its lifespan opens the hub unless it is open, and closes it."""
+    # The writer and the loop share one interpreter: at the default of 5 ms every hand-over waits that long.
+    sys.setswitchinterval(0.0005)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if not hub.serving:
+            await hub.open()
+        worker = jobs.worker.Worker(hub)
+        worker.start()
+        try:
+            yield
+        finally:
+            worker.stop()
+            await hub.close()
+
+    app = FastAPI(
+        title="Leadfloor",
+        version="0.1.0",
+        summary="The live hub of a sales floor.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.hub = hub
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.routes.append(Route("/api/v1/stream", stream.StreamEndpoint(), methods=["GET"]))
+    _describe_streams(app)
+    ui.shell.install(app, hub)
+    app.add_middleware(Edge, most_bytes=webhooks.MOST_BYTES, https=hub.settings.https)
+    app.add_middleware(Shim)
+    return app
+
+
+def _describe_streams(app: FastAPI) -> None:
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        document["paths"].setdefault("/api/v1/stream", stream.OPENAPI)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
