@@ -9,6 +9,9 @@ import secrets
 from pathlib import Path
 from typing import IO
 
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
 from .access import companies, signin
 from .access.companies import Company, Route
 from .access.scope import Person, Viewer
@@ -37,6 +40,7 @@ class Hub:
         self.tail = Tail(self.fanout)
         self.keeper = Keeper(self.database, self.fanout, self.tail, clock)
         self.serving = False
+        self.failures = MovingWindowRateLimiter(MemoryStorage())
         self.channel_routes: dict[str, dict[str, Route]] = {}
         self.keys: Keys
         self.passwords: signin.Passwords

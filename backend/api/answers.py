@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from ..callers import Caller
 from ..errors import Invalid
 from ..store.answers import Key, Render, answered
-from .viewer import Caller
 
 
 async def write(

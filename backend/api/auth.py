@@ -4,28 +4,23 @@ import secrets
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field, StringConstraints
 
 from ..access import signin
 from ..access.companies import settings_of
 from ..access.roles import Status
 from ..access.scope import people_of
-from ..errors import HubError, NotSignedIn, TooMany
+from ..callers import address_of, check_password, hub_of
+from ..errors import HubError, NotSignedIn
 from ..hub import Hub
 from ..store.database import Store
 from ..store.ids import SECOND
 from ..store.secrets import hashed
 from ..store.transactions import Rx
 from .bodies import Body, router
-from .viewer import SignedInCaller, hub_of
+from .viewer import SignedInCaller
 
 api = router("sign-in")
-
-FAILURES = RateLimitItemPerMinute(20)
-_limiter = MovingWindowRateLimiter(MemoryStorage())
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=254)]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
@@ -62,39 +57,6 @@ async def login(body: Login, request: Request) -> dict[str, Any]:
     )
     user = await store.read(_user, session)
     return {**_tokens(hub, store, session, refresh_token), "user": user}
-
-
-async def check_password(hub: Hub, company: str, username: str, password: str, address: str) -> tuple[Store, int]:
-    """(store, person id) of whoever this is. Raises NotSignedIn, after the same work whatever was wrong, and TooMany."""
-    if not _limiter.test(FAILURES, address):
-        raise TooMany("Too many failed attempts from this address. Try again in a minute.", retry_after=60)
-    store = await hub.company(company)
-    credential = None
-    if store is not None:
-        credential = await hub.database.control.read(signin.credential, store.id, username)
-    right = await hub.passwords.matches(password, credential.password_hash if credential else None)
-    try:
-        if not right or store is None or credential is None:
-            raise wrong()
-        await store.read(_may_sign_in, credential.person_id)
-    except NotSignedIn:
-        _limiter.hit(FAILURES, address)
-        raise
-    return store, credential.person_id
-
-
-def wrong() -> NotSignedIn:
-    return NotSignedIn("The company, the name or the password is wrong.", code="invalid_credentials")
-
-
-def _may_sign_in(rx: Rx, person_id: int) -> None:
-    person = people_of(rx).by_id.get(person_id)
-    if person is None or person.state != "active":
-        raise wrong()
-
-
-def address_of(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def _tokens(hub: Hub, store: Store, session: signin.Session, refresh_token: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
+from ..callers import hub_of
 from ..store.journal import read_head
 from ..store.transactions import Rx
-from .viewer import hub_of
 
 api = APIRouter(tags=["health"])
 PUBLIC: dict[str, Any] = {"security": []}

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from starlette.responses import Response
 
 from ..access.scope import Viewer, people_of
+from ..callers import Caller
 from ..errors import Invalid
 from ..leads import actions, queries
 from ..leads.changes import Done
@@ -20,7 +21,7 @@ from ..store.transactions import Rx, Tx
 from .answers import write
 from .bodies import Body, Id, LongText, Text, Version, path_id, router
 from .paging import Limit, PageToken, page_after, read_page
-from .viewer import Caller, SignedInCaller
+from .viewer import SignedInCaller
 
 api = router("leads")
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Query
 
+from ..callers import Caller
 from ..errors import Invalid
-from .viewer import Caller
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
 PageToken = Annotated[str | None, Query(max_length=400, description="`next` of the page before.")]

@@ -5,10 +5,10 @@ from urllib.parse import parse_qs
 
 from starlette.requests import HTTPConnection
 
+from ..callers import caller_of, hub_of
 from ..errors import TooMany, Unavailable
 from ..streams.fanout import Subscriber
 from ..streams.sse import Receive, Scope, Send, SSEStream
-from .viewer import caller_of, hub_of
 
 STREAMS_PER_PERSON = 6
 MOST_STREAMS = 20_000

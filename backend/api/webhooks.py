@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from ..access import companies
+from ..callers import hub_of
 from ..channels.contract import Channel
 from ..channels.whatsapp import whatsapp
 from ..errors import NotAllowed, NotSignedIn
 from ..hub import Hub
 from ..inbox import deliveries
 from ..inbox.deliveries import Numbered
-from .viewer import hub_of
 
 log = logging.getLogger(__name__)
 
