@@ -4,12 +4,15 @@ import argparse
 import asyncio
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from backend import settings as environment
 from backend.app import create_app
+from backend.errors import HubError
 from backend.hub import Hub
 from backend.logs import configure as configure_logs
 from backend.settings import Settings, UnsafeSettings
@@ -45,6 +48,10 @@ class Server(uvicorn.Server):
         self._hub.say_bye()
         await super().shutdown(sockets)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()  # or it would be raised again at the end: whoever was asked to stop and did ends with 0
+
 
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
@@ -55,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.command:
             return COMMANDS[args.command](settings, args)
         return serve(settings, with_demo=args.demo, traffic=args.demo_traffic)
-    except (UnsafeSettings, SchemaRefused) as refused:
+    except (UnsafeSettings, SchemaRefused, HubError) as refused:
         print(f"leadfloor: {refused}", file=sys.stderr)
         return 2
 
@@ -63,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
 def serve(settings: Settings, *, with_demo: bool, traffic: bool) -> int:
     """Serve until SIGTERM or Ctrl-C. Raises UnsafeSettings or SchemaRefused where it must not start."""
     with _listen(settings) as listener:
+        settings = replace(settings, port=listener.getsockname()[1])  # 0 takes any that is free
         asyncio.run(_serve(Hub(settings), listener, with_demo=with_demo, traffic=traffic))
     return 0
 

@@ -19,8 +19,11 @@ from .streams.sse import Shim
 ROUTERS = (auth.api, leads.api, users.api, inbox.api, webhooks.api, health.api)
 
 
-def create_app(hub: Hub) -> FastAPI:
-    """The whole application around a hub; its lifespan opens the hub unless it is open, and closes it."""
+def create_app(hub: Hub, *, screens: bool = True) -> FastAPI:
+    """The whole application around a hub; its lifespan opens the hub unless it is open, and closes it.
+
+    Without `screens` it serves machines alone.
+    """
     # The writer and the loop share one interpreter: at the default of 5 ms every hand-over waits that long.
     sys.setswitchinterval(0.0005)
 
@@ -51,7 +54,8 @@ def create_app(hub: Hub) -> FastAPI:
         app.include_router(router)
     app.router.routes.append(Route("/api/v1/stream", stream.StreamEndpoint(), methods=["GET"]))
     _describe_streams(app)
-    ui.shell.install(app, hub)
+    if screens:
+        ui.shell.install(app, hub)
     app.add_middleware(Edge, most_bytes=webhooks.MOST_BYTES, https=hub.settings.https)
     app.add_middleware(Shim)
     return app

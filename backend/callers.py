@@ -55,7 +55,7 @@ async def caller_of(connection: HTTPConnection) -> Caller:
 
 
 async def _by_token(hub: Hub, token: str) -> Caller:
-    claims = hub.tokens.read(token)
+    claims = hub.tokens.read(token, hub.clock())
     try:
         store = await hub.database.company(claims.company_id)
     except NotFound:
@@ -116,8 +116,7 @@ FAILURES = RateLimitItemPerMinute(20)
 
 async def check_password(hub: Hub, company: str, username: str, password: str, address: str) -> tuple[Store, int]:
     """(store, person id) of whoever this is. Raises NotSignedIn, after the same work whatever was wrong, and TooMany."""
-    if not hub.failures.test(FAILURES, address):
-        raise TooMany("Too many failed attempts from this address. Try again in a minute.", retry_after=60)
+    _must_have_failed_less(hub, address)
     store = await hub.company(company)
     known: Credential | None = None
     if store is not None:
@@ -128,9 +127,16 @@ async def check_password(hub: Hub, company: str, username: str, password: str, a
             raise wrong()
         await store.read(_may_sign_in, known.person_id)
     except NotSignedIn:
+        _must_have_failed_less(hub, address)
         hub.failures.hit(FAILURES, address)
         raise
+    _must_have_failed_less(hub, address)  # a thousand guesses at once are told no more than a thousand in a row
     return store, known.person_id
+
+
+def _must_have_failed_less(hub: Hub, address: str) -> None:
+    if not hub.failures.test(FAILURES, address):
+        raise TooMany("Too many failed attempts from this address. Try again in a minute.", retry_after=60)
 
 
 def wrong() -> NotSignedIn:

@@ -87,6 +87,8 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise UnsafeSettings(f"{PREFIX}ENV must be development or production, not {settings.env!r}.")
     if settings.log_format not in ("console", "json"):
         raise UnsafeSettings(f"{PREFIX}LOG_FORMAT must be console or json.")
+    if not 0 <= settings.port <= 65535:
+        raise UnsafeSettings(f"{PREFIX}PORT must lie between 0 and 65535.")
     if not 4 <= settings.bcrypt_rounds <= 16:
         raise UnsafeSettings(f"{PREFIX}BCRYPT_ROUNDS must lie between 4 and 16.")
     if settings.database_url and not settings.database_url.startswith("sqlite"):
@@ -106,7 +108,15 @@ def kept_secret(folder: Path, name: str, make: str = "") -> str:
     path = folder / name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        unfinished = path.with_name(f"{name}.unfinished")  # killed in between, it must not leave an empty secret behind
+        unfinished.unlink(missing_ok=True)
+        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w") as f:
             f.write(make or secrets.token_urlsafe(32))
-    return path.read_text().strip()
+            f.flush()
+            os.fsync(f.fileno())
+        unfinished.replace(path)
+    kept = path.read_text().strip()
+    if not kept:
+        raise UnsafeSettings(f"{path} is empty; put the secret back, or remove the file to have a new one made.")
+    return kept

@@ -113,7 +113,7 @@ async def a_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """A hub with the companies demo and beta, whose people have the same ids in both."""
     time = Time()
     hub = Hub(Settings(data=folder, bcrypt_rounds=4, secret_key="test " * 8, **settings), time)
-    app = create_app(hub)
+    app = create_app(hub, screens=False)
     async with app.router.lifespan_context(app):
         world = World(hub, app, time)
         if not await hub.companies():

@@ -17,7 +17,7 @@ from ..store.database import Store
 from ..store.ids import SECOND
 from ..store.secrets import hashed
 from ..store.transactions import Rx
-from .bodies import Body, router
+from .bodies import Body, path_id, router
 from .viewer import SignedInCaller
 
 api = router("sign-in")
@@ -38,7 +38,7 @@ class Login(Body):
 
 
 class RefreshBody(Body):
-    refresh_token: Annotated[str, StringConstraints(max_length=300)]
+    refresh_token: Annotated[str, StringConstraints(max_length=300)] = Field(examples=["818848460122882048.nRJc…"])
 
 
 @api.post("/auth/login", openapi_extra={"security": []}, summary="Sign in")
@@ -76,11 +76,8 @@ def _user(rx: Rx, session: signin.Session) -> dict[str, Any]:
 @api.post("/auth/refresh", openapi_extra={"security": []}, summary="Swap a refresh token for new tokens")
 async def refresh(body: RefreshBody, request: Request) -> dict[str, Any]:
     hub = hub_of(request)
-    company = body.refresh_token.partition(".")[0]
-    if not company.isascii() or not company.isdigit() or len(company) > 18:
-        raise _ended()
     try:
-        store = await hub.database.company(int(company))
+        store = await hub.database.company(path_id(body.refresh_token.partition(".")[0]))
     except HubError:
         raise _ended() from None
     fresh = f"{store.id}.{secrets.token_urlsafe(32)}"

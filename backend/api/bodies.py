@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from starlette.responses import Response
 
 from ..errors import Invalid, NotFound
+from .problems import REFUSALS
 
 MOST_BYTES = 2 * 1024 * 1024
 
@@ -43,7 +44,7 @@ def _query_names(dependant: Dependant) -> set[str]:
 
 
 def router(tag: str) -> APIRouter:
-    return APIRouter(prefix="/api/v1", tags=[tag], route_class=StrictRoute)
+    return APIRouter(prefix="/api/v1", tags=[tag], route_class=StrictRoute, responses=REFUSALS)
 
 
 class Body(BaseModel):
@@ -69,7 +70,7 @@ def _fits(text: str) -> str:
 Id = Annotated[
     str, StringConstraints(pattern=r"^[0-9]{1,19}$"), AfterValidator(_fits), Field(examples=["818848460122882048"])
 ]
-Version = Annotated[int, Field(strict=True, ge=1, lt=2**53, description="The version that you saw.")]
+Version = Annotated[int, Field(strict=True, ge=1, lt=2**53, description="The version that you saw.", examples=[7])]
 
 
 def path_id(text: str) -> int:

@@ -4,6 +4,8 @@ import logging
 import secrets
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from ..streams.sse import Receive, Scope, Send
 from .problems import problem
 
@@ -11,7 +13,7 @@ log = logging.getLogger("leadfloor.requests")
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
@@ -30,14 +32,18 @@ class Edge:
         request_id = secrets.token_hex(8)
         scope["leadfloor.request_id"] = request_id
 
+        started = False
+
         async def named(message: Any) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message["headers"] = [*message["headers"], *self._headers, (b"x-request-id", request_id.encode())]
             await send(message)
 
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > self._most:
-            await problem(413, "too_large", f"A body has at most {self._most} bytes.")(scope, receive, named)
+        if not announced.isdigit() or len(announced) > 15 or int(announced) > self._most:
+            await problem(413, "too_large", _most(self._most))(scope, receive, named)
             return
         taken = 0
 
@@ -47,17 +53,19 @@ class Edge:
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken > self._most:
-                    raise BodyTooLarge
+                    raise HTTPException(413, _most(self._most))  # no length was announced, or a wrong one
             return message
 
         try:
             await self._app(scope, bounded, named)
-        except BodyTooLarge:
-            await problem(413, "too_large", f"A body has at most {self._most} bytes.")(scope, receive, named)
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
-            raise
+            if started:
+                raise
+            # answered here, so that this too has its id; it says nothing about the inside
+            detail = "Something went wrong on our side. It has been noted under this request's id."
+            await problem(500, "internal", detail)(scope, receive, named)
 
 
-class BodyTooLarge(Exception):
-    """A body without an announced length turned out too long."""
+def _most(bytes_: int) -> str:
+    return f"A body has at most {bytes_} bytes."

@@ -13,7 +13,7 @@ from ..callers import Caller
 from ..errors import Invalid
 from ..leads import actions, queries
 from ..leads.changes import Done
-from ..leads.fields import OPTIONS, SOURCES, shown
+from ..leads.fields import OPTIONS, SOURCES, LeadRow, Shares, shown
 from ..leads.lifecycle import allowed_moves
 from ..store.answers import Render
 from ..store.ids import microseconds
@@ -98,7 +98,7 @@ class OnlyVersion(Body):
 
 
 class Activity(Body):
-    kind: Literal["call", "meeting", "note", "email"]
+    kind: Literal["call", "meeting", "note", "email"] = Field(examples=["call"])
     outcome: Text | None = None
     minutes: Annotated[int, Field(strict=True, ge=0, le=24 * 60)] | None = None
     at: AwareDatetime | None = None
@@ -106,7 +106,7 @@ class Activity(Body):
 
 
 class Undo(Body):
-    fact: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
+    fact: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] = Field(examples=["128"])
 
 
 # Answers -------------------------------------------------------------------------------------------------------------------
@@ -117,10 +117,14 @@ def lead_answer(viewer: Viewer) -> Render:
 
     def render(tx: Tx, done: Done) -> dict[str, Any]:
         fact = str(done.fact.number) if done.fact else None
-        moves = allowed_moves(done.lead.status, viewer.rights)
-        return {**shown(done.lead, done.shares, people_of(tx), viewer.view), "allowed_moves": moves, "fact": fact}
+        return {**_shown(tx, viewer, done.lead, done.shares), "fact": fact}
 
     return render
+
+
+def _shown(rx: Rx, viewer: Viewer, row: LeadRow, shares: Shares) -> dict[str, Any]:
+    moves = [] if row.archived_at else allowed_moves(row.status, viewer.rights)
+    return {**shown(row, shares, people_of(rx), viewer.view), "allowed_moves": moves}
 
 
 def _listed(rx: Rx, viewer: Viewer, wanted: queries.Filter, limit: int, after: int | None) -> tuple[list[Any], Any]:
@@ -145,7 +149,7 @@ async def list_leads(
     limit: Limit = 20,
     page: PageToken = None,
     status: Annotated[str, Query(max_length=120, description="One status, or several with commas.")] = "",
-    owner: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$", description="A salesperson or warrior.")] = None,
+    owner: Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$", description="A salesperson or warrior.")] = None,
     source: Annotated[str | None, Query(max_length=40)] = None,
     q: Q = "",
     archived: bool = False,
@@ -209,9 +213,7 @@ async def get_lead(lead_id: str, caller: SignedInCaller) -> dict[str, Any]:
 
 
 def _one(rx: Rx, viewer: Viewer, lead_id: int) -> dict[str, Any]:
-    lead = queries.lead(rx, viewer, lead_id)
-    moves = [] if lead.row.archived_at else allowed_moves(lead.row.status, viewer.rights)
-    return {**shown(lead.row, lead.shares, people_of(rx), viewer.view), "allowed_moves": moves}
+    return _shown(rx, viewer, *queries.lead(rx, viewer, lead_id))
 
 
 @api.get("/leads/{lead_id}/timeline", summary="What happened to a lead, newest first")

@@ -1,6 +1,5 @@
 """Refusals → RFC 9457 problem documents. One of the two places where errors are translated."""
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -12,14 +11,45 @@ from starlette.responses import Response
 
 from ..errors import HubError, Invalid
 
-log = logging.getLogger(__name__)
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "Refused; `code` says why, `errors` which field.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail", "code"],
+                    "properties": {
+                        **{name: {"type": "string"} for name in ("type", "title", "detail", "code")},
+                        "status": {"type": "integer"},
+                        "errors": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+                            },
+                        },
+                    },
+                },
+                "example": {
+                    "type": "urn:leadfloor:stale",
+                    "title": "Conflict",
+                    "status": 409,
+                    "detail": "Acme has changed since you looked.",
+                    "code": "stale",
+                    "version": 8,
+                },
+            }
+        },
+    }
+}
+"""What every route may answer, for the OpenAPI document."""
 
 
 def install(app: FastAPI) -> None:
     app.add_exception_handler(HubError, _refused)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
-    app.add_exception_handler(Exception, _ours)
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> Response:
@@ -61,8 +91,3 @@ async def _http(request: Request, error: HTTPException) -> Response:
     code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "refused")
     headers = dict(error.headers or {})
     return problem(error.status_code, code, str(error.detail), headers)
-
-
-async def _ours(request: Request, error: Exception) -> Response:
-    # logged by the server with the request's id; the answer says nothing about the inside
-    return problem(500, "internal", "Something went wrong on our side. It has been noted under this request's id.")

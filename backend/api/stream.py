@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from ..callers import caller_of, hub_of
 from ..errors import TooMany, Unavailable
 from ..streams.fanout import Subscriber
-from ..streams.sse import Receive, Scope, Send, SSEStream
+from ..streams.sse import HEADERS, Receive, Scope, Send, SSEStream
 
 STREAMS_PER_PERSON = 6
 MOST_STREAMS = 20_000
@@ -52,6 +52,10 @@ class StreamEndpoint:
             raise Unavailable("There is no room for another stream just now.")
         if hub.fanout.count_of(caller.store.id, caller.viewer.person_id) >= STREAMS_PER_PERSON:
             raise TooMany("Six streams are open for you already; close one.", retry_after=30)
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await send({"type": "http.response.body", "body": b""})
+            return
         query = parse_qs(scope["query_string"].decode("latin-1"))
         subscriber = Subscriber(
             company=caller.store.id,

@@ -100,8 +100,10 @@ def edit(tx: Tx, viewer: Viewer, lead_id: int, given: Mapping[str, Any], *, vers
     """Change writable fields. `next_followup_at` alone may also be set by who may follow up."""
     viewer = viewer.as_of(people_of(tx))
     lead, shares = load_in_reach(tx, viewer, lead_id, version)
-    need = May.FOLLOW_UP if set(given) == {"next_followup_at"} else May.EDIT
-    viewer.must(need, "Your role may not change this lead.")
+    if "next_followup_at" in given:
+        viewer.must(May.FOLLOW_UP, "Your role may not plan follow-ups.")
+    if set(given) != {"next_followup_at"}:
+        viewer.must(May.EDIT, "Your role may not change this lead.")
     fields = cleaned(given, settings_of(tx).region or None)
     merged = {**lead._asdict(), **fields}
     if {"first_name", "last_name"} & set(fields) and "name" not in fields:
@@ -184,9 +186,10 @@ def assign(tx: Tx, viewer: Viewer, lead_id: int, given: Mapping[str, int | None]
         raise Invalid(
             "Say to whom: salesperson_id, warrior_id, partner_company_id or support_id.", field="salesperson_id"
         )
-    _check_assigner(viewer, lead, given, people)
-    for name, target in given.items():
+    viewer.must(May.ASSIGN, "Your role may not assign leads.")
+    for name, target in given.items():  # before who may: what is of another company looks like what is not there
         _check_known(name, target, people)
+    _check_assigner(viewer, lead, given, people)
     columns: dict[str, Any] = dict(given)
     merged = {**lead._asdict(), **columns}
     if merged["salesperson_id"] is None and columns.get("warrior_id"):
@@ -206,7 +209,6 @@ def assign(tx: Tx, viewer: Viewer, lead_id: int, given: Mapping[str, int | None]
 
 
 def _check_assigner(viewer: Viewer, lead: LeadRow, given: Mapping[str, int | None], people: People) -> None:
-    viewer.must(May.ASSIGN, "Your role may not assign leads.")
     me, targets = viewer.person_id or 0, set(given.values()) - {None}
     match viewer.rights.assigns:
         case Whom.ANYONE:

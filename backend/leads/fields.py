@@ -296,6 +296,20 @@ def shown_value(column: str, value: Any, people: People) -> Any:
     return value
 
 
+UNNAMED = "Unnamed"
+
+
+def shown_within(view: str, column: str, value: Any, people: People) -> Any:
+    """As `shown_value`; a name that is a phone number or an e-mail address is told only to a view that shows those."""
+    if column == "name" and value and "phone" not in VIEWS[view] and _reaches(value):
+        return UNNAMED
+    return shown_value(column, value, people)
+
+
+def _reaches(name: str) -> bool:
+    return "@" in name or (sum(c.isdigit() for c in name) >= 5 and not any(c.isalpha() for c in name))
+
+
 def shown(
     lead: LeadRow, shares: Shares, people: People, view: str, only: Iterable[str] | None = None
 ) -> dict[str, Any]:
@@ -306,7 +320,7 @@ def shown(
     for column in columns:
         name = field_of(column)
         if name in fields and column in LeadRow._fields:
-            out[name] = shown_value(column, getattr(lead, column), people)
+            out[name] = shown_within(view, column, getattr(lead, column), people)
     for by, via in (("created_by", "created_via"), ("updated_by", "updated_via")):
         if by in out and out[by] is None and getattr(lead, via):
             out[by] = {"id": None, "name": getattr(lead, via)}

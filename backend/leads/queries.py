@@ -12,15 +12,19 @@ from ..access.companies import settings_of
 from ..access.roles import TELLS_TIMELINE, VIEWS, Role, Status
 from ..access.scope import ALL, EVERYTHING, People, Viewer, lead_reach, people_of, team_of_key
 from ..errors import Invalid, NotAllowed, NotFound
-from ..store.journal import Head, read_head, stored_fact
+from ..store.journal import IS, Head, Recorded, read_head, stored_fact
 from ..store.statements import prepare
 from ..store.tables.leads import lead_access, lead_counts, lead_shares, lead_words, leads
-from ..store.tables.spine import journal, journal_body
+from ..store.tables.spine import journal, journal_audience, journal_body
 from ..store.transactions import Rx
 from .changes import load
 from .fields import LeadRow, Shares, shown, shown_value, words
 from .reach import placed, within
 from .timeline import line
+
+
+_FACT = [journal.c[c] for c in ("number", "at", "kind", "actor", "via", "lead_id", "version", "side", "batch")]
+EVERY_COLUMN = tuple(s.value for s in Status)
 
 
 class Lead(NamedTuple):
@@ -138,7 +142,10 @@ def conditions_for(viewer: Viewer, wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.having:
         conditions.append(leads.c[wanted.having].is_not(None))
     if wanted.q:
-        conditions.append(_matching(wanted.q, by_phone="phone" in VIEWS[viewer.view]))
+        by_phone = "phone" in VIEWS[viewer.view]
+        conditions.append(_matching(wanted.q, by_phone=by_phone))
+        if not by_phone:  # nor by a phone number or an address that stands in for a name
+            conditions += [leads.c.name.is_distinct_from(c) for c in (leads.c.phone, leads.c.email)]
     return conditions
 
 
@@ -297,13 +304,39 @@ def truths(rx: Rx, wanted: Iterable[tuple[str, int]]) -> tuple[dict[tuple[str, i
     return seen, read_head(rx)
 
 
+# The feed ------------------------------------------------------------------------------------------------------------------
+
+_NEWEST = prepare(
+    select(*_FACT, journal_body.c.body)
+    .join(journal_body, journal_body.c.number == journal.c.number, isouter=True)
+    .where(journal.c.side >= IS)
+    .order_by(journal.c.number.desc())
+    .limit(bindparam("most"))
+)
+_NEWEST_OF_KEY = prepare(
+    select(*_FACT, journal_body.c.body)
+    .join(journal_audience, journal_audience.c.number == journal.c.number)
+    .join(journal_body, journal_body.c.number == journal.c.number, isouter=True)
+    .where(journal_audience.c.key == bindparam("key"), journal_audience.c.side >= IS)
+    .order_by(journal_audience.c.number.desc())
+    .limit(bindparam("most"))
+)
+
+
+def recent_facts(rx: Rx, key: str, most: int) -> list[Recorded]:
+    """The newest facts that a key was told, newest first, each with its lead's row, for leads that the key sees now."""
+    rows = rx.all(_NEWEST, most=most) if key in EVERYTHING else rx.all(_NEWEST_OF_KEY, key=key, most=most)
+    facts = [stored_fact(row, {}) for row in rows]
+    seen, _ = truths(rx, {(key, f.lead) for f in facts if f.lead is not None})
+    for recorded in facts:
+        recorded.row = seen.get((key, recorded.lead or 0))
+    return [f for f in facts if f.row is not None]
+
+
 # The timeline --------------------------------------------------------------------------------------------------------------
 
 _TIMELINE = prepare(
-    select(
-        *(journal.c[c] for c in ("number", "at", "kind", "actor", "via", "lead_id", "version", "side", "batch")),
-        journal_body.c.body,
-    )
+    select(*_FACT, journal_body.c.body)
     .join(journal_body, journal_body.c.number == journal.c.number, isouter=True)
     .where(journal.c.lead_id == bindparam("lead"), journal.c.number < bindparam("before"))
     .order_by(journal.c.number.desc())

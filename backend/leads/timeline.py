@@ -7,7 +7,7 @@ from ..access.scope import People
 from ..events import ActivityLogged, LeadFact, MessageReceived
 from ..store.ids import rfc3339
 from ..store.journal import Recorded
-from .fields import field_of, shown_value
+from .fields import field_of, shown_within
 
 SILENT = frozenset({"rank", "status_at", "unread", "waiting_since", "last_message", "last_message_at", "version"})
 """Columns that change as a consequence: a timeline does not mention them."""
@@ -40,9 +40,8 @@ def line(recorded: Recorded, people: People, view: str, team: int | None) -> dic
     for column, (old, new) in fact.changes.items():
         name = field_of(column)
         if name in fields and column not in SILENT:
-            changes.append(
-                {"field": name, "old": shown_value(column, old, people), "new": shown_value(column, new, people)}
-            )
+            before, after = (shown_within(view, column, value, people) for value in (old, new))
+            changes.append({"field": name, "old": before, "new": after})
     return {
         "id": str(recorded.number),
         "kind": fact.kind,

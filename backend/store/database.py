@@ -47,6 +47,7 @@ class Store:
         self.ids = database.ids
         self.cache: dict[str, tuple[int, Any]] = {}
         self.pins = 0
+        """How many streams, screens and unfinished calls need it open. Changed on the event loop only."""
         self._database = database
         self._writing = connect(path)
         self._readers: list[sqlite3.Connection] = []
@@ -62,24 +63,33 @@ class Store:
     async def read(self, query: Callable[Concatenate[Rx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one query on one snapshot, off the event loop."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._database.readers, lambda: self.read_now(query, *args, **kwargs))
+        self.pins += 1
+        try:
+            return await loop.run_in_executor(
+                self._database.readers, lambda: self._query(READ_SECONDS, lambda rx: query(rx, *args, **kwargs))
+            )
+        finally:
+            self.pins -= 1
 
     def read_now(self, query: Callable[Concatenate[Rx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `read`, in this thread. For the command line and tests; it blocks."""
-        with self._reader() as connection:
+        """As `read`, in this thread and however long it takes. For the command line and tests; it blocks."""
+        return self._query(None, lambda rx: query(rx, *args, **kwargs))
+
+    def _query(self, seconds: float | None, query: Callable[[Rx], T]) -> T:
+        with self._reader(seconds) as connection:
             try:
-                return query(Rx(self, connection, self.clock()), *args, **kwargs)
+                return query(Rx(self, connection, self.clock()))
             except sqlite3.OperationalError as error:
                 raise Unavailable(f"The query could not be answered: {error}") from error
 
     @contextlib.contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
+    def _reader(self, seconds: float | None) -> Iterator[sqlite3.Connection]:
         try:
             connection = self._readers.pop()
         except IndexError:
             connection = connect(self.path, reading=True)
-        deadline = time.monotonic() + READ_SECONDS
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+        until = time.monotonic() + seconds if seconds else float("inf")
+        connection.set_progress_handler(lambda: time.monotonic() > until, 100_000)
         connection.execute("BEGIN")
         try:
             yield connection
@@ -175,10 +185,11 @@ class Database:
         return [self.control, *self._open.values()]
 
     def _close_idle(self) -> None:
-        for company_id, store in list(self._open.items()):
+        """Close what was used least recently and nobody needs; never the newest, which is about to be used."""
+        for company_id, store in list(self._open.items())[:-1]:
             if len(self._open) <= OPEN_COMPANIES:
                 return
-            if not store.pins and self.writer.depth() == 0:
+            if not store.pins:
                 del self._open[company_id]
                 store.close()
 

@@ -110,6 +110,11 @@ class Tx(Rx):
             ledger = self._owed[kind] = kind(self)
         return ledger  # type: ignore[no-any-return]
 
+    @property
+    def lost(self) -> bool:
+        """SQLite has undone all of it by itself: nothing more may be written here."""
+        return not self._connection.in_transaction
+
     def attempt(self, action: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run `action` so that, if it raises, nothing of it remains, neither written nor owed."""
         self._connection.execute("SAVEPOINT attempt")
@@ -118,7 +123,10 @@ class Tx(Rx):
         try:
             value = action(self, *args, **kwargs)
         except BaseException:
+            if self.lost:  # with its savepoints; another statement would begin a transaction of its own
+                raise
             self._connection.execute("ROLLBACK TO attempt")
+            self._connection.execute("RELEASE attempt")
             for ledger, mark in marks:
                 ledger.reset(mark)
             for kind in set(self._owed) - known:
@@ -126,8 +134,7 @@ class Tx(Rx):
             self._local.clear()
             self.people_version = None
             raise
-        finally:
-            self._connection.execute("RELEASE attempt")
+        self._connection.execute("RELEASE attempt")
         return value
 
     def flush(self) -> None:

@@ -5,9 +5,11 @@ A subscriber has a queue of shared bytes; a transport (`sse.py`) empties it. Who
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..access.scope import NO_REACH, People, Viewer
 from ..events import RightsChanged, SessionEnded
@@ -20,11 +22,21 @@ MOST_QUEUED = 256 * 1024
 SLOW_SECONDS = 10.0
 BULK = 200
 """More leads than this in one batch for one room: one `reset` says it all."""
+MOST_HELD = 1_000
+"""Live frames kept behind a replay; a stream that waits longer than that for its replay fetches again."""
+
+
+class Reset(NamedTuple):
+    """In the place of held frames: fetch again, as of this number."""
+
+    reason: str
+    number: int
 
 
 @dataclass(eq=False, slots=True)
 class Subscriber:
-    """One open stream. `last` is the id of the last frame given to it; `catching_up` holds live frames back behind a replay.
+    """One open stream. `last` is the id of the last frame given to it; `held` keeps live frames back behind a replay, which
+    went up to `head`.
 
     `wake` is the transport's: called whenever there is something new in `queue`; `end` closes the transport.
     """
@@ -42,7 +54,7 @@ class Subscriber:
     queued: int = 0
     behind_since: float | None = None
     stuck_since: float | None = None
-    held: list[Frame] | None = None
+    held: list[Frame | Reset] | None = None
     closing: bool = False
     head: int = 0
 
@@ -59,11 +71,18 @@ class Subscriber:
         return self.lead is None or frame.lead == self.lead
 
     def give(self, frame: Frame) -> None:
+        """A live frame. The replay may have read ahead of this process's tail: what it has sent does not come twice."""
         if self.closing or not self.wants(frame):
             return
         if self.held is not None:
-            self.held.append(frame)
-            return
+            full = len(self.held) >= MOST_HELD
+            if full:
+                self.held.clear()
+            self.held.append(Reset("gap", frame.number) if full else frame)
+        elif frame.number > self.head:
+            self.send(frame)
+
+    def send(self, frame: Frame) -> None:
         data = frame.sse(self.epoch, self.last)
         self.last = b"%b.%d" % (self.epoch, frame.number)
         self._put(data)
@@ -77,11 +96,23 @@ class Subscriber:
 
     def reset(self, reason: str, number: int) -> None:
         """Drop what waits and tell the client to fetch again; the stream goes on."""
+        if self.held is not None:  # not begun yet: it is said in its place
+            self.held[:] = [Reset(reason, number)]
+            return
         self.queue.clear()
         self.queued = 0
-        if self.held is not None:  # not begun yet: the transport will say it in its place
-            self.held.clear()
+        self.say_reset(reason, number)
+
+    def collapse(self, reason: str, number: int) -> None:
+        """As `reset`, but what waits is sent before: a personal notice is in no list that could be fetched again."""
+        if self.closing:
             return
+        if self.held is not None:
+            self.held.append(Reset(reason, number))
+        elif number > self.head:
+            self.say_reset(reason, number)
+
+    def say_reset(self, reason: str, number: int) -> None:
         self.say("reset", {"v": 1, "reason": reason}, number)
 
     def bye(self, reason: str, *, reconnect: bool) -> None:
@@ -95,6 +126,8 @@ class Subscriber:
         self.end()
 
     def _put(self, data: bytes) -> None:
+        if self.closing:
+            return
         self.queue.append(data)
         self.queued += len(data)
         self.wake()
@@ -104,19 +137,25 @@ Listener = Callable[[int, list[Recorded], People], None]
 """(company, facts in order, people): hears of every committed fact, for the live screens and reactions in this process."""
 
 
-class Fanout:
-    """Rooms of all companies in this process."""
+Rooms = dict[str, dict[str, set[Subscriber]]]
+"""Key → view → who is there."""
 
-    def __init__(self) -> None:
-        self._rooms: dict[int, dict[str, dict[str, set[Subscriber]]]] = defaultdict(lambda: defaultdict(dict))
+
+class Fanout:
+    """Rooms of all companies in this process. `monotonic` (seconds) is by which slow readers are told."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rooms: dict[int, Rooms] = {}
         self.subscribers: set[Subscriber] = set()
+        self.monotonic = monotonic
         self.frames = 0
         self.resets: dict[str, int] = defaultdict(int)
 
     def join(self, subscriber: Subscriber) -> None:
         self.subscribers.add(subscriber)
+        company = self._rooms.setdefault(subscriber.company, {})
         for room in subscriber.rooms():
-            self._rooms[subscriber.company][room.key].setdefault(room.view, set()).add(subscriber)
+            company.setdefault(room.key, {}).setdefault(room.view, set()).add(subscriber)
 
     def leave(self, subscriber: Subscriber) -> None:
         self.subscribers.discard(subscriber)
@@ -131,26 +170,40 @@ class Fanout:
         if not company:
             self._rooms.pop(subscriber.company, None)
 
+    def see_as(self, subscriber: Subscriber, viewer: Viewer) -> None:
+        """The subscriber sees what this viewer sees from now on."""
+        self.leave(subscriber)
+        subscriber.viewer = viewer
+        self.join(subscriber)
+
+    def rooms(self) -> int:
+        return sum(len(views) for company in self._rooms.values() for views in company.values())
+
     def count_of(self, company: int, person_id: int | None) -> int:
         return sum(1 for s in self.subscribers if s.company == company and s.viewer.person_id == person_id)
 
     def dispatch(self, company: int, facts: list[Recorded], people: People) -> None:
         """Give every room what it is told of these facts, in order."""
-        rooms = self._rooms.get(company)
-        if not rooms:
+        if company not in self._rooms:
             return
-        bulky = self._bulky(rooms, facts)
+        bulky = self._bulky(self._rooms[company], facts)
         for recorded in facts:
             if isinstance(recorded.fact, RightsChanged | SessionEnded):
                 self._rights(company, recorded, people)
-            self._tell(rooms, recorded, people, bulky)
+            # looked up for each fact: rights that change take somebody from one room to another
+            self._tell(self._rooms.get(company, {}), recorded, people, bulky)
+        rooms = self._rooms.get(company, {})
         for key in bulky:
-            for view in list(rooms.get(key, {})):
-                self._reset_room(rooms, Room(key, view), "bulk", facts[-1].number)
+            for subscriber in [s for subscribers in rooms.get(key, {}).values() for s in subscribers]:
+                self.resets["bulk"] += 1
+                subscriber.collapse("bulk", facts[-1].number)
 
-    def _tell(
-        self, rooms: dict[str, dict[str, set[Subscriber]]], recorded: Recorded, people: People, bulky: set[str]
-    ) -> None:
+    def reset_all(self, company: int, reason: str, number: int) -> None:
+        """Every stream of a company fetches again: what was to be told could not be."""
+        for subscriber in [s for s in self.subscribers if s.company == company]:
+            self._reset(subscriber, reason, number)
+
+    def _tell(self, rooms: Rooms, recorded: Recorded, people: People, bulky: set[str]) -> None:
         encoder = Encoder(recorded, people, lambda _: recorded.row)
         heard_by_all = ("all", "int") if recorded.lead is not None and recorded.side else ()
         for key in (*recorded.audience, *heard_by_all):
@@ -161,17 +214,17 @@ class Fanout:
                     frame = encoder.frame(Room(key, view))
                 except Exception:  # one bad fact must not stop the streams of everybody
                     log.exception("fact %d could not be told to %s", recorded.number, key)
-                    self._reset_room(rooms, Room(key, view), "gap", recorded.number)
+                    for subscriber in tuple(subscribers):
+                        self._reset(subscriber, "gap", recorded.number)
                     continue
                 if frame is not None:
                     self.frames += len(subscribers)
                     for subscriber in tuple(subscribers):
                         subscriber.give(frame)
 
-    def _reset_room(self, rooms: dict[str, dict[str, set[Subscriber]]], room: Room, reason: str, number: int) -> None:
-        for subscriber in tuple(rooms.get(room.key, {}).get(room.view, ())):
-            self.resets[reason] += 1
-            subscriber.reset(reason, number)
+    def _reset(self, subscriber: Subscriber, reason: str, number: int) -> None:
+        self.resets[reason] += 1
+        subscriber.reset(reason, number)
 
     def _bulky(self, rooms: Iterable[str], facts: list[Recorded]) -> set[str]:
         if len(facts) <= BULK:
@@ -179,7 +232,7 @@ class Fanout:
         leads: dict[str, set[int]] = defaultdict(set)
         for recorded in facts:
             if recorded.lead is not None:
-                for key in (*recorded.audience, "all", "int"):
+                for key in (*recorded.audience, *(("all", "int") if recorded.side else ())):
                     leads[key].add(recorded.lead)
         return {key for key in rooms if len(leads[key]) > BULK and not key.startswith("u:")}
 
@@ -193,12 +246,17 @@ class Fanout:
                 self._start_again(subscriber, people, recorded.number)
 
     def _start_again(self, subscriber: Subscriber, people: People, number: int) -> None:
-        person = people.by_id.get(subscriber.viewer.person_id or 0)
-        if person is None or person.state != "active":
-            subscriber.bye("revoked", reconnect=False)
+        if subscriber.closing or (subscriber.held is None and number <= subscriber.head):
+            return  # it has begun with the rights as of `head`
+        try:
+            person = people.by_id.get(subscriber.viewer.person_id or 0)
+            if person is None or person.state != "active":
+                subscriber.bye("revoked", reconnect=False)
+                return
+            viewer = Viewer.of(person, people, subscriber.viewer.session_id)
+        except Exception:  # what he may see is unknown: nothing, until he comes back and is asked again
+            log.exception("the rights of a stream could not be read again")
+            subscriber.bye("rotate", reconnect=True)
             return
-        self.leave(subscriber)
-        subscriber.viewer = Viewer.of(person, people, subscriber.viewer.session_id)
-        self.join(subscriber)
-        self.resets["scope_changed"] += 1
-        subscriber.reset("scope_changed", number)
+        self.see_as(subscriber, viewer)
+        self._reset(subscriber, "scope_changed", number)

@@ -12,7 +12,7 @@ import orjson
 from ..access.roles import VIEWS
 from ..access.scope import EVERYTHING, People, team_of_key
 from ..events import ActivityLogged, LeadFact, MessageReceived, Noticed
-from ..leads.fields import LeadRow, Shares, field_of, shown, shown_value
+from ..leads.fields import LeadRow, Shares, field_of, shown, shown_within
 from ..leads.timeline import by, line
 from ..store.ids import rfc3339
 from ..store.journal import IS, WAS, Recorded
@@ -104,7 +104,7 @@ class Encoder:
         for column, (_, new) in fact.changes.items():
             name = field_of(column)
             if name in fields:
-                out[name] = shown_value(column, new, people)
+                out[name] = shown_within(view, column, new, people)
         if fact.changes and not isinstance(fact, ActivityLogged | MessageReceived):
             out["version"] = self.recorded.version
             out["updated_at"] = rfc3339(self.recorded.at)

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import random
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from ..access.signin import by_session
+from ..errors import HubError
 from ..store.database import Database
 from ..store.ids import Clock
 from ..store.transactions import Rx
@@ -28,7 +28,7 @@ class Keeper:
         self._tail = tail
         self._clock = clock
         self._beats: dict[Subscriber, float] = {}
-        self._rechecked = time.monotonic()
+        self._rechecked = fanout.monotonic()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -40,7 +40,7 @@ class Keeper:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def sweep(self) -> None:
-        now, monotonic = self._clock(), time.monotonic()
+        now, monotonic = self._clock(), self._fanout.monotonic()
         for subscriber in tuple(self._fanout.subscribers):
             if subscriber.expires_at and now >= subscriber.expires_at:
                 subscriber.bye("token_expired", reconnect=True)
@@ -64,15 +64,15 @@ class Keeper:
         """More than 256 KiB or 10 s behind: one `reset` for all of it. Nothing taken for 10 s more: cut off."""
         if subscriber.behind_since is None:
             return
-        if subscriber.stuck_since is not None:
-            if now - subscriber.stuck_since > SLOW_SECONDS:
-                subscriber.closing = True
-                subscriber.end()
-            return
-        if subscriber.queued > MOST_QUEUED or now - subscriber.behind_since > SLOW_SECONDS:
+        stuck = subscriber.stuck_since is not None
+        if subscriber.stuck_since is not None and now - subscriber.stuck_since > SLOW_SECONDS:
+            subscriber.closing = True
+            subscriber.end()
+        elif subscriber.queued > MOST_QUEUED or (not stuck and now - subscriber.behind_since > SLOW_SECONDS):
             self._fanout.resets["slow"] += 1
             subscriber.reset("slow", max(subscriber.head, self._tail.dispatched(subscriber.company)))
-            subscriber.stuck_since = now
+            if not stuck:
+                subscriber.stuck_since = now
 
     async def recheck(self) -> None:
         """End the streams whose session has ended. A company that can't be read keeps its streams until the next time."""
@@ -80,9 +80,12 @@ class Keeper:
         for subscriber in self._fanout.subscribers:
             by_company[subscriber.company].append(subscriber)
         for company, subscribers in by_company.items():
-            store = await self._database.company(company)
             ids = {s.viewer.session_id for s in subscribers if s.viewer.session_id is not None}
-            alive = await store.read(_alive, ids)
+            try:
+                alive = await (await self._database.company(company)).read(_alive, ids)
+            except HubError:
+                log.exception("the sessions of company %d could not be read again", company)
+                continue
             for subscriber in subscribers:
                 if subscriber.viewer.session_id not in alive:
                     subscriber.bye("revoked", reconnect=False)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, or_, select
 
 from ..access.scope import EVERYTHING, Viewer, people_of
+from ..errors import NotAllowed
 from ..events import RightsChanged
 from ..leads.queries import truths
 from ..store.journal import Head, Recorded, audience_from, read_head, stored_fact
@@ -31,22 +32,23 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Frames to send before the live ones, or the reason why the client must fetch again."""
+    """Frames to send before the live ones, or the reason why the client must fetch again.
 
-    frames: tuple[Frame, ...]
+    `viewer` is who asked, with the rights that he has in this snapshot; None: nobody that may see anything.
+    """
+
     head: Head
+    viewer: Viewer | None
+    frames: tuple[Frame, ...] = ()
     reset: str | None = None
 
 
 _FACT = [journal.c[c] for c in ("number", "at", "kind", "actor", "via", "lead_id", "version", "side", "batch")]
 _HEARD = prepare(
-    select(*_FACT, journal_body.c.body, journal_audience.c.key, journal_audience.c.side)
+    select(*_FACT, journal_body.c.body, journal_audience.c.side)
     .join(journal, journal.c.number == journal_audience.c.number)
     .join(journal_body, journal_body.c.number == journal.c.number, isouter=True)
-    .where(
-        or_(journal_audience.c.key == bindparam("reach"), journal_audience.c.key == bindparam("personal")),
-        journal_audience.c.number > bindparam("after"),
-    )
+    .where(journal_audience.c.key == bindparam("key"), journal_audience.c.number > bindparam("after"))
     .order_by(journal_audience.c.number)
     .limit(MOST + 1)
 )
@@ -84,37 +86,53 @@ _RIGHTS = prepare(
 )
 
 
-def replay(rx: Rx, viewer: Viewer, cursor: str | None) -> Replay:
+def replay(rx: Rx, asking: Viewer, cursor: str | None) -> Replay:
     """What to send a stream that opens at `cursor` (None: from now on)."""
     head = read_head(rx)
+    try:
+        viewer = asking.as_of(people_of(rx))
+    except NotAllowed:
+        return Replay(head, None)
     if cursor is None:
-        return Replay((), head)
+        return Replay(head, viewer)
     at = Cursor.read(cursor)
-    if at is None:
-        return Replay((), head, "bad_cursor")
-    if at.epoch != head.epoch:
-        return Replay((), head, "epoch")
-    if at.number > head.number:
-        return Replay((), head, "bad_cursor")
-    if at.number == head.number:
-        return Replay((), head)
-    if at.number < audience_from(rx) - 1:
-        return Replay((), head, "gap")
-    if rx.value(_RIGHTS, personal=viewer.personal_key, after=at.number):
-        return Replay((), head, "scope_changed")
-    facts = _heard(rx, viewer, at.number)
+    reset = _why_not(rx, viewer, at, head)
+    if at is None or reset is not None:
+        return Replay(head, viewer, reset=reset)
+    facts = _heard(rx, viewer, at.number) if at.number < head.number else []
     if len(facts) > MOST:
-        return Replay((), head, "gap")
-    return Replay(tuple(_frames(rx, viewer, facts)), head)
+        return Replay(head, viewer, reset="gap")
+    return Replay(head, viewer, tuple(_frames(rx, viewer, facts)))
+
+
+def _why_not(rx: Rx, viewer: Viewer, at: Cursor | None, head: Head) -> str | None:
+    """Why a stream can't go on from there; None: it can."""
+    if at is None:
+        return "bad_cursor"
+    if at.epoch != head.epoch:
+        return "epoch"
+    if at.number > head.number:
+        return "bad_cursor"
+    if at.number < audience_from(rx) - 1:
+        return "gap"
+    if rx.value(_RIGHTS, personal=viewer.personal_key, after=at.number):
+        return "scope_changed"
+    return None
 
 
 def _heard(rx: Rx, viewer: Viewer, after: int) -> list[Recorded]:
+    """The facts that either of his keys was told, in order; more than `MOST` when there are more."""
     if viewer.reach in EVERYTHING:
         personal = {n for (n,) in rx.all(_PERSONAL, personal=viewer.personal_key, after=after)}
         rows = rx.all(_HEARD_BY_ALL, personal=viewer.personal_key, after=after)
         return [stored_fact(row, {viewer.personal_key: 2} if row[0] in personal else {}) for row in rows]
-    rows = rx.all(_HEARD, reach=viewer.reach, personal=viewer.personal_key, after=after)
-    return [stored_fact(row[:-2], {row[-2]: row[-1]}) for row in rows]
+    # key by key: each is a range of the primary key, already in order
+    facts = [
+        stored_fact(row[:-1], {key: row[-1]})
+        for key in (viewer.reach, viewer.personal_key)
+        for row in rx.all(_HEARD, key=key, after=after)
+    ]
+    return sorted(facts, key=lambda fact: fact.number)
 
 
 def _frames(rx: Rx, viewer: Viewer, facts: list[Recorded]) -> list[Frame]:

@@ -4,14 +4,13 @@
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from ..errors import HubError
 from ..store.database import Store
-from ..store.journal import read_head
 from .fanout import Fanout, Subscriber
-from .replay import Replay, replay
+from .opening import catch_up
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,7 +23,7 @@ HEADERS = [
 ]
 PER_WRITE = 16 * 1024
 WATERMARK = 64 * 1024
-REPLAYS = asyncio.Semaphore(16)
+FINISH_SECONDS = 5.0
 
 
 class Shim:
@@ -66,6 +65,19 @@ class Wire:
                 self._send({"type": "http.response.body", "body": data, "more_body": True})
             )
 
+    async def finish(self) -> None:
+        """The end of the response, where it is not a transport's to close."""
+        if self._transport is not None:
+            return
+        if self._sending is not None:
+            await asyncio.wait({self._sending}, timeout=FINISH_SECONDS)
+        if self.ready():
+            await asyncio.wait_for(self._send({"type": "http.response.body", "body": b""}), FINISH_SECONDS)
+
+    def drop(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+
     def close(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             if self.ready():
@@ -98,39 +110,22 @@ class SSEStream:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             self._wire.write(b"retry: 1500\n\n")
-            await self._catch_up()
+            await self._begin()
             await self._until_gone(receive)
+            await self._wire.finish()
         finally:
             self._store.pins -= 1
             self._fanout.leave(subscriber)
+            subscriber.closing = True
+            subscriber.queue.clear()
+            self._wire.drop()
 
-    async def _catch_up(self) -> None:
-        """Replay what was missed, then what came meanwhile: joined before the read, so nothing can slip between."""
-        subscriber = self._subscriber
-        subscriber.held = []
-        asked_as = subscriber.viewer
-        async with REPLAYS:
-            missed = await self._store.read(replay, asked_as, self._cursor)
-        if subscriber.closing:
-            return
-        if subscriber.viewer is not asked_as:  # his rights changed meanwhile: what was read is not for him any more
-            missed = Replay((), await self._store.read(read_head), "scope_changed")
-        head = missed.head
-        subscriber.epoch, subscriber.head = head.epoch.encode(), head.number
-        resumes = self._cursor is not None and missed.reset is None
-        start = int(self._cursor.partition(".")[2]) if resumes and self._cursor else head.number
-        held, subscriber.held = subscriber.held, None
-        hello = {"v": 1, "mode": "resume" if resumes else "live", "hb": 15, "exp": subscriber.expires_at // 1_000_000}
-        subscriber.say("hello", hello, start)
-        if missed.reset is not None:
-            subscriber.reset(missed.reset, head.number)
-        for frame in missed.frames:
-            subscriber.give(frame)
-        subscriber.say("ready", {"v": 1, "replayed": len(missed.frames)}, head.number)
-        newest = max(head.number, start)
-        for frame in held:
-            if frame.number > newest:
-                subscriber.give(frame)
+    async def _begin(self) -> None:
+        try:
+            await catch_up(self._fanout, self._store, self._subscriber, self._cursor)
+        except HubError:  # the status line has gone out already: the client comes back and tries again
+            self._subscriber.bye("rotate", reconnect=True)
+        self._flush()
 
     async def _until_gone(self, receive: Receive) -> None:
         async def gone() -> None:
@@ -166,7 +161,7 @@ class SSEStream:
             subscriber.behind_since = None
             return
         if subscriber.behind_since is None:
-            subscriber.behind_since = time.monotonic()
+            subscriber.behind_since = self._fanout.monotonic()
         self._due = True
         self._loop.call_later(0.05, self._flush)
 

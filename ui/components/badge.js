@@ -3,7 +3,7 @@
 import { clock, join, setClockOffset } from "live";
 import { span, timeOfDay } from "format";
 
-const SILENCE = 25; // seconds without a message or a heartbeat (one comes every 10 s) after which we don't claim to be live
+const SILENCE = 25; // seconds without message or heartbeat (one comes every 10 s) after which we don't claim to be live
 
 export default {
   props: { room: { type: String, required: true } },
@@ -21,8 +21,9 @@ export default {
       if (state === "offline") return { tone: "off", text: `Offline since ${timeOfDay(since)}` };
       if (state === "syncing") return { tone: "busy", text: "Catching up…" };
       if (state === "connecting") return { tone: "busy", text: "Connecting…" };
-      if (this.silent > SILENCE) return { tone: "busy", text: `No signal for ${span(this.silent)}` };
-      return { tone: "on", text: lag === null ? "Live" : `Live · ${lag < 1000 ? `${Math.max(1, lag)} ms` : span(lag / 1000)}` };
+      if (this.silent > SILENCE) return { tone: "busy", text: "No signal", more: ` for ${span(this.silent)}` };
+      if (lag === null) return { tone: "on", text: "Live" };
+      return { tone: "on", text: "Live", more: ` · ${lag < 1000 ? `${Math.max(1, lag)} ms` : span(lag / 1000)}` };
     },
     hint() {
       if (this.status.state === "offline") return "What you see may be out of date. We keep trying to reconnect";
@@ -30,8 +31,8 @@ export default {
     },
   },
   template: `
-    <span v-if="status" class="lf-live" :data-tone="look.tone" :title="hint" role="status">
-      <i aria-hidden="true"></i><span>{{ look.text }}</span>
+    <span v-if="status" class="lf-live" :data-tone="look.tone" :title="hint">
+      <i aria-hidden="true"></i><span><span role="status">{{ look.text }}</span>{{ look.more }}</span>
     </span>`,
   mounted() {
     this.channel = join(this.room, { connected: () => this.$emit("clock", Date.now()) });

@@ -50,19 +50,21 @@ export default {
     },
   },
   template: `
-    <div class="lf-board" :class="{ 'lf-compact': compact }" role="region" aria-label="Leads by status" tabindex="-1"
+    <div class="lf-board" :class="{ 'lf-compact': compact, 'lf-fixed': isFixed() }" tabindex="-1"
+        role="region" aria-label="Leads by status"
         @keydown="key" @focusin="focused" @focusout="strayed" @dblclick="open">
       <p id="lf-board-help" class="lf-unseen">
         Space lifts the lead, arrow keys move it, Space drops it, Escape puts it back. Enter opens it.
       </p>
-      <div v-for="(part, name) in parts" :key="name" :ref="name" :class="'lf-' + name"
+      <div v-for="(part, name) in parts" v-show="part.length" :key="name" :ref="name" :class="'lf-' + name"
           :data-beyond="[...beyond].join(' ')">
         <i class="lf-edge" data-edge="left"></i>
         <board-column v-for="status in part" :key="status.id" ref="columns" :status="status"
-          :entries="shown(status.id)" :tick="ticks[status.id]" :count="total(status.id).n" :value="total(status.id).value"
-          :currency="currency" :pitch="pitch" :folded="!!folded[status.id]" :loading="loading"
-          :more="hasMore(status.id)" :failed="!!failed[status.id]" :marks="marks" :focus-id="focusId"
-          :target="isTarget(status.id)" :closed="isClosed(status.id)" @more="more(status.id)" @fold="fold(status.id)" />
+          :entries="shown(status.id)" :tick="ticks[status.id]" :marks="marks" :pitch="pitch" :focus-id="focusId"
+          :count="total(status.id).n" :value="total(status.id).value" :currency="currency"
+          :loading="loading" :more="hasMore(status.id)" :failed="!!failed[status.id]" :folded="!!folded[status.id]"
+          :target="isTarget(status.id)" :closed="isClosed(status.id)"
+          @more="more(status.id)" @fold="fold(status.id)" />
         <i class="lf-edge" data-edge="right"></i>
       </div>
       <div v-if="carry && carry.by === 'pointer'" ref="ghost" class="lf-ghost" aria-hidden="true"
@@ -71,7 +73,9 @@ export default {
         <p v-if="carry.refusal || carry.hint" class="lf-ghost-note">{{ carry.refusal || carry.hint }}</p>
       </div>
       <transition name="lf-note">
-        <p v-if="note && note.seen" :key="note.text" class="lf-note" :class="'lf-note--' + note.tone">{{ note.text }}</p>
+        <p v-if="note && note.seen" :key="note.text" class="lf-note" :class="'lf-note--' + note.tone">
+          {{ note.text }}
+        </p>
       </transition>
       <p class="lf-unseen" role="status" aria-live="assertive">{{ note ? note.text : "" }}</p>
     </div>`,
@@ -188,7 +192,7 @@ export default {
           if (verb === "up") this.up(what);
           else if (verb === "left") this.gone(what);
         }
-        if (message.counts) this.touch(...this.lists.count(message.counts));
+        for (const id of message.counts ? this.lists.count(message.counts) : []) this.touch(id);
       });
       this.topUp();
     },

@@ -28,7 +28,7 @@ export default {
         <span v-if="card.unread" class="lf-bubble" :title="card.unread + ' unread'">
           <span class="material-symbols-rounded" aria-hidden="true">chat_bubble</span>{{ unread }}
         </span>
-        <span v-else-if="wait" class="lf-wait" :data-level="wait.level" :title="'Waiting for an answer for ' + wait.text">
+        <span v-else-if="wait" class="lf-wait" :data-level="wait.level" :title="'Waits for an answer: ' + wait.text">
           {{ wait.text }}
         </span>
         <span v-else-if="next" class="lf-wait" :data-level="next.level" :title="'Follow-up: ' + nextInFull">

@@ -2,7 +2,7 @@
 // between the drop and the server's answer. Mixed into board.js; the lists stay the server's truth meanwhile.
 
 import { fly, handOver } from "motion";
-import { neighbours, SLOT } from "order";
+import { arrange, neighbours, SLOT } from "order";
 
 const either = new Intl.ListFormat("en", { type: "disjunction" });
 const PATIENCE = 10_000; // ms to wait for the truth about a drop before asking for it
@@ -31,6 +31,10 @@ export default {
 
     // Up
 
+    /** Whether anything on this board can be carried at all. */
+    isFixed() {
+      return !this.sortable && !this.assignable && this.statuses.every((status) => !status.moves.length);
+    },
     targetsOf(card) {
       const { moves } = this.byId.get(card.status);
       return this.sortable ? [card.status, ...moves] : moves;
@@ -144,8 +148,8 @@ export default {
     drop(place) {
       const { carry } = this;
       if (!carry) return; // it left the board under the hand
-      const { id, card, from, to, index, origin, person, refusal } = carry;
-      const back = person ? false : !to || (to === from && index === origin);
+      const { id, card, from, to, index, person, refusal } = carry;
+      const back = person ? false : !to || (to === from && index === this.originNow());
       if (back || refusal) {
         this.cancel(back ? "" : refusal, place);
         return;
@@ -165,6 +169,13 @@ export default {
       this.say(`${card.name}, ${this.byId.get(to).title}, position ${index + 1}`);
       this.$emit("move", { id, version: card.version, from, to, ...between });
       this.land(id, place, this.columnOf(to)?.$el);
+    },
+    /** Where the carried card would stand had nobody touched it: others may have come and gone above it. */
+    originNow() {
+      const { id, from, origin } = this.carry;
+      const others = new Map([...this.holds].filter(([held]) => held !== id));
+      const index = arrange(this.lists.columns.get(from).items, from, others).findIndex((card) => card.id === id);
+      return index < 0 ? origin : index;
     },
     cancel(text, place) {
       const { carry } = this;

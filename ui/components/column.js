@@ -2,7 +2,7 @@
 // Cards are placed by translateY, so a card that moves inside its column glides there by itself.
 
 import LeadCard from "card";
-import { moneyInFull, money } from "format";
+import { count, money, moneyInFull } from "format";
 import { visibleRange } from "order";
 
 const LEAD_TIME = 15; // cards before the end of the loaded part at which the next page is asked for
@@ -31,6 +31,9 @@ export default {
     return { first: 0, last: 20 };
   },
   computed: {
+    number() {
+      return count(this.count);
+    },
     total() {
       return money(this.value, this.currency);
     },
@@ -58,21 +61,21 @@ export default {
     },
   },
   template: `
-    <section class="lf-column" :data-column="status.id" role="group" :aria-label="status.title + ', ' + count + ' leads'"
-        :style="{ '--c': status.color }"
+    <section class="lf-column" :data-column="status.id" :style="{ '--c': status.color }"
+        role="group" :aria-label="status.title + ', ' + count + ' leads'"
         :class="{ 'lf-column--target': target, 'lf-column--closed': closed, 'lf-column--folded': folded }">
       <button v-if="folded" type="button" class="lf-fold" @click="$emit('fold')" aria-expanded="false"
           :aria-label="'Show ' + status.title + ', ' + count + ' leads'" :title="'Show ' + status.title">
         <i class="lf-column-dot"></i>
-        <span class="lf-count">{{ count }}</span>
+        <span class="lf-count">{{ number }}</span>
         <span class="lf-fold-title">{{ status.title }}</span>
       </button>
       <template v-else>
         <header class="lf-column-head">
           <i class="lf-column-dot"></i>
           <b :title="status.title">{{ status.title }}</b>
-          <span class="lf-count">{{ count }}</span>
-          <span class="lf-column-value" :title="totalInFull">{{ total }}</span>
+          <span class="lf-count">{{ number }}</span>
+          <span v-if="total" class="lf-column-value" :title="totalInFull">{{ total }}</span>
           <button type="button" class="lf-column-fold" @click="$emit('fold')" aria-expanded="true"
               :aria-label="'Fold ' + status.title" title="Fold this column">
             <span class="material-symbols-rounded" aria-hidden="true">unfold_less</span>
@@ -81,16 +84,16 @@ export default {
         <div class="lf-list" ref="list" role="list" @scroll.passive="measure">
           <div class="lf-space" :style="{ height: length * pitch + (more ? 2 * pitch : 0) + 2 + 'px' }">
             <template v-for="row in visible" :key="row.card.id">
-              <div v-if="row.slot" class="lf-slot" :style="{ transform: 'translateY(' + row.index * pitch + 'px)' }"></div>
+              <div v-if="row.slot" class="lf-slot" :style="standing(row.index)"></div>
               <lead-card v-else :card="row.card" :data-id="row.card.id" role="listitem"
                 :tabindex="tabStop === row.card.id ? 0 : -1"
-                :style="{ transform: 'translateY(' + row.index * pitch + 'px)' }"
+                :style="standing(row.index)"
                 :class="{ 'lf-card--arrive': row.marks.arrive, 'lf-card--flash': row.marks.flash,
                   'lf-card--pending': row.marks.pending, 'lf-card--lifted': row.marks.lifted }"
                 aria-roledescription="Lead" aria-describedby="lf-board-help"
                 :aria-setsize="count" :aria-posinset="row.index + 1" :aria-busy="row.marks.pending ? 'true' : null" />
             </template>
-            <div v-if="more || loading" class="lf-rest" :style="{ transform: 'translateY(' + length * pitch + 'px)' }">
+            <div v-if="more || loading" class="lf-rest" :style="standing(length)">
               <button v-if="failed" type="button" class="lf-link" @click="$emit('more')">
                 Couldn't load more. Try again
               </button>
@@ -121,6 +124,9 @@ export default {
     },
   },
   methods: {
+    standing(index) {
+      return { transform: `translateY(${index * this.pitch}px)` };
+    },
     watchList() {
       const { list } = this.$refs;
       if (list === this.watched) return;

@@ -20,7 +20,7 @@ export default {
     <section class="lf-feed">
       <header class="lf-side-head"><h2>{{ title }}</h2><span>last {{ limit }}</span></header>
       <div ref="frame" class="lf-feed-frame">
-        <ul ref="list" class="lf-feed-lines" role="log" aria-live="polite" :aria-label="title">
+        <ul ref="list" class="lf-feed-lines" role="log" aria-live="off" :aria-label="title">
           <li v-for="line in items" :key="line.id" class="lf-line" :class="{ 'lf-line--lead': line.lead }"
               :tabindex="line.lead ? 0 : null" @click="open(line)" @keydown.enter="open(line)">
             <span class="lf-line-icon" :style="{ '--c': line.color }" aria-hidden="true">
@@ -28,9 +28,12 @@ export default {
             </span>
             <div class="lf-line-body">
               <p>
-                <template v-for="(part, i) in line.parts" :key="i"
-                  ><b v-if="part[0] === 'b'">{{ part[1] }}</b><template v-else>{{ part[1] }}</template>{{ " " }}</template
-                ><span v-if="line.chip" class="lf-chip-small" :style="{ '--c': line.chip.color }">{{ line.chip.text }}</span>
+                <template v-for="[look, text] in line.parts">
+                  <b v-if="look === 'b'">{{ text }}</b><template v-else>{{ text }}</template>{{ " " }}
+                </template>
+                <span v-if="line.chip" class="lf-chip-small" :style="{ '--c': line.chip.color }">
+                  {{ line.chip.text }}
+                </span>
               </p>
               <small>
                 <template v-if="line.sub">{{ line.sub }} · </template>

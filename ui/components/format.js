@@ -11,6 +11,13 @@ function formatter(currency, options) {
   return formatters.get(key);
 }
 
+const plain = new Intl.NumberFormat(language);
+
+/** 2997 -> "2,997" */
+export function count(number) {
+  return plain.format(number);
+}
+
 /** 18000, "EUR" -> "€18k"; 2431000 -> "€2.4M"; "" for a value that is unknown or hidden from this viewer. */
 export function money(value, currency = "EUR") {
   if (value === null || value === undefined) return "";

@@ -30,7 +30,7 @@ export default {
       if (key === " ") return carried ? () => this.dropByKey() : () => this.liftByKey(id);
       if (key === "Escape") return carried ? () => this.cancelByKey() : null;
       if (key === "Enter") return carried ? () => this.dropByKey() : () => this.$emit("open", id);
-      if (key === "Tab" && carried) return () => this.say("Drop the lead with Space first, or put it back with Escape", "hint");
+      if (key === "Tab" && carried) return () => this.say("Space drops the lead here, Escape puts it back", "hint");
       if (key in ARROWS) return carried ? () => this.carryByKey(...ARROWS[key]) : () => this.walk(id, ...ARROWS[key]);
       if (key === "Home") return carried ? null : () => this.walk(id, 0, -Infinity);
       if (key === "End") return carried ? null : () => this.walk(id, 0, Infinity);
@@ -76,7 +76,8 @@ export default {
     liftByKey(id) {
       if (!this.lift(id, "keys")) return;
       const { card, from } = this.carry;
-      this.say(`${card.name} lifted from ${this.byId.get(from).title}. Arrows move, Space drops, Esc puts back`, "hint");
+      const what = `${card.name} lifted from ${this.byId.get(from).title}`;
+      this.say(`${what}. Arrows move, Space drops, Esc puts back`, "hint");
     },
     async carryByKey(columns, rows) {
       const change = rows ? this.upOrDown(rows) : this.toNextColumn(columns);

@@ -20,7 +20,7 @@ export default {
           :style="{ '--c': kpi.color }" :title="kpi.hint">
         <div class="lf-kpi-head">
           <span>{{ kpi.label }}</span>
-          <em v-if="hasDelta(kpi)" :data-good="String(kpi.good ?? null)">{{ arrow(kpi) }} {{ Math.abs(kpi.delta) }}%</em>
+          <em v-if="hasDelta(kpi)" :data-good="kpi.good">{{ arrow(kpi) }} {{ Math.abs(kpi.delta) }}%</em>
         </div>
         <transition name="lf-number" mode="out-in">
           <div :key="kpi.value" class="lf-kpi-value">{{ kpi.value }}</div>
@@ -34,8 +34,8 @@ export default {
             </linearGradient>
           </defs>
           <path :d="area(kpi.spark)" :fill="'url(#lf-kpi-' + kpi.id + ')'" />
-          <path :d="line(kpi.spark)" fill="none" :stroke="kpi.color" stroke-width="1.75" vector-effect="non-scaling-stroke"
-            stroke-linecap="round" stroke-linejoin="round" />
+          <path :d="line(kpi.spark)" fill="none" :stroke="kpi.color" stroke-width="1.75" stroke-linecap="round"
+            stroke-linejoin="round" vector-effect="non-scaling-stroke" />
         </svg>
       </li>
     </ul>`,

@@ -112,7 +112,7 @@ class Room {
   /** Reads the truth again, once for all members. `message` is what made us notice. Retries until it works. */
   async resync(message) {
     if (message && this.waiting) this.waiting.push(message);
-    if (this.waiting) return;
+    if (this.waiting || this.status.state === "offline") return; // the next connect does it anyway
     this.waiting = message ? [message] : [];
     const turn = ++this.turn;
     this.become("syncing");
@@ -144,7 +144,7 @@ class Room {
     this.cursor = cursors.reduce((low, cursor) => (low && low.number <= cursor.number ? low : cursor), null);
     this.n = waiting.length ? waiting[waiting.length - 1].n : null;
     for (const message of waiting) this.deliver(message);
-    this.become("live");
+    this.become(window.socket?.connected ? "live" : "connecting");
     this.turn++;
     return true;
   }
@@ -175,6 +175,7 @@ class Room {
       return;
     }
     this.interrupt();
+    this.become("syncing");
     this.resync();
   }
 

@@ -32,7 +32,8 @@ export default {
       <span class="material-symbols-rounded" aria-hidden="true">search</span>
       <input ref="input" v-model="text" type="search" :placeholder="placeholder" autocomplete="off" spellcheck="false"
         role="combobox" aria-label="Search leads" aria-autocomplete="list" aria-controls="lf-found"
-        :aria-expanded="shown ? 'true' : 'false'" :aria-activedescendant="shown && leads[chosen] ? 'lf-found-' + chosen : null"
+        :aria-expanded="shown ? 'true' : 'false'"
+        :aria-activedescendant="shown && leads[chosen] ? 'lf-found-' + chosen : null"
         @focus="open = true" @blur="open = false" @keydown="key" />
       <i v-if="state === 'busy'" class="lf-spinner" aria-hidden="true"></i>
       <kbd v-else aria-hidden="true">{{ shortcut }}</kbd>
