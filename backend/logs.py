@@ -12,7 +12,7 @@ def configure(style: str, level: int = logging.INFO) -> None:
         _Json() if style == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("apscheduler", "httpx", "httpcore", "alembic", "uvicorn.access"):
+    for noisy in ("apscheduler", "httpx", "httpcore", "alembic", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

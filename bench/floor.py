@@ -44,6 +44,16 @@ async def open_hub(folder: Path) -> AsyncIterator[tuple[Hub, Store]]:
         yield hub, store or await hub.create_company(SLUG, "Bench")
 
 
+@asynccontextmanager
+async def open_database(folder: Path) -> AsyncIterator[Store]:
+    """The store alone, without the clock and the tail."""
+    database = Database(folder, wall_clock, Ids(wall_clock))
+    database.open()
+    (company,) = await database.control.read(companies.every_company)
+    yield await database.company(company.id)
+    database.close()
+
+
 async def furnish(folder: Path) -> None:
     """A company that routes new leads to whoever has the fewest, its staff, its customers."""
     async with open_hub(folder) as (hub, store):

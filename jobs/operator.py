@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
-from backend.access import companies
 from backend.access.companies import Company
 from backend.hub import Hub, held
 from backend.leads import reach

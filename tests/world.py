@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,10 @@ class Stream:
 
 async def within(wait: Awaitable[Any], seconds: float = DEADLINE) -> Any:
     return await asyncio.wait_for(wait, seconds)
+
+
+def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, but for the seal that the clock writes: what a refusal must leave as it was."""
+    with closing(sqlite3.connect(store.path)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {t: list(connection.execute(f"SELECT * FROM {t}")) for t in tables if t != "journal_seal"}

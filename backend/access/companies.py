@@ -47,7 +47,7 @@ def _load_settings(rx: Rx) -> CompanySettings:
 
 
 def change_settings(tx: Tx, actor: Actor, **given: Any) -> CompanySettings:
-    """Change some settings. What decides reach (`pool_open`) needs `reach.owe_pool` beside it."""
+    """Change some settings. What decides reach (`pool_open`) goes through `leads.hierarchy.change_settings`."""
     before = settings_of(tx)
     after = replace(before, **given)
     if after.inbound not in (FEWEST, POOL):

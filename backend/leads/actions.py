@@ -79,7 +79,7 @@ def capture(
     phone = row.phone_reversed[::-1] if row.phone_reversed and (row.phone or "").startswith("+") else None
     known_as = (*known_as, *((("phone", phone),) if phone else ()))
     done = create(tx, viewer, row, LeadCaptured(source=row.source), known_as)
-    _notice_owner(tx, viewer, row, f"New lead: {row.name}")
+    _notice_owner(tx, viewer, done, f"New lead: {row.name}")
     return done
 
 
@@ -178,7 +178,10 @@ _ROLE_OF = {"salesperson_id": Role.SALESPERSON, "warrior_id": Role.WARRIOR, "sup
 
 
 def assign(tx: Tx, viewer: Viewer, lead_id: int, given: Mapping[str, int | None], *, version: int) -> Done:
-    """Give the lead to a salesperson, warrior, partner company or for support (None: take it away from there)."""
+    """Give the lead to a salesperson, warrior, partner company or for support (None: take it away from there).
+
+    Another salesperson's warrior does not come along, unless the call names him.
+    """
     people = people_of(tx)
     viewer = viewer.as_of(people)
     lead, shares = load_in_reach(tx, viewer, lead_id, version)
@@ -194,6 +197,8 @@ def assign(tx: Tx, viewer: Viewer, lead_id: int, given: Mapping[str, int | None]
     merged = {**lead._asdict(), **columns}
     if merged["salesperson_id"] is None and columns.get("warrior_id"):
         columns["salesperson_id"] = merged["salesperson_id"] = _salesperson_of(people, columns["warrior_id"])
+    if given.get("salesperson_id") and "warrior_id" not in given and _stays_behind(people, lead, given):
+        columns["warrior_id"] = merged["warrior_id"] = None
     if all(getattr(lead, name) == target for name, target in columns.items()):
         return Done(lead, shares, None)
     if lead.status == Status.NEW and any(merged[name] for name in OWNERS):
@@ -204,8 +209,13 @@ def assign(tx: Tx, viewer: Viewer, lead_id: int, given: Mapping[str, int | None]
     done = change(
         tx, viewer, lead, shares, columns, lambda changes: LeadAssigned(changes=changes), new_shares=new_shares
     )
-    _notice_owner(tx, viewer, done.lead, f"{viewer.name} gave you {lead.name}", only=given)
+    _notice_owner(tx, viewer, done, f"{viewer.name} gave you {lead.name}", only=given)
     return done
+
+
+def _stays_behind(people: People, lead: LeadRow, given: Mapping[str, int | None]) -> bool:
+    # a warrior stays with his own salesperson: else the old owner would go on seeing the lead through him
+    return _salesperson_of(people, lead.warrior_id) not in (None, given["salesperson_id"])
 
 
 def _check_assigner(viewer: Viewer, lead: LeadRow, given: Mapping[str, int | None], people: People) -> None:
@@ -250,14 +260,16 @@ def _salesperson_of(people: People, warrior_id: int | None) -> int | None:
     return warrior.salesperson_id if warrior else None
 
 
-def _notice_owner(tx: Tx, viewer: Viewer, lead: LeadRow, text: str, only: Iterable[str] = OWNERS) -> None:
+def _notice_owner(tx: Tx, viewer: Viewer, done: Done, text: str, only: Iterable[str] = OWNERS) -> None:
     """Tell the new owners, except about what they did themselves. A notice names the lead: it is only for who sees it."""
+    people = people_of(tx)
     for name in only:
-        person = getattr(lead, name)
-        if name == "partner_company_id" or person in (None, viewer.person_id):
+        owner = people.by_id.get(getattr(done.lead, name) or 0) if name != "partner_company_id" else None
+        if owner is None or owner.id == viewer.person_id:
             continue
-        fact = Noticed(person=person, about="lead.assigned", text=text)
-        record(tx, viewer, fact, lead=lead.id, audience={f"u:{person}": 2})
+        if in_reach(tx, Viewer.of(owner, people), done.lead, done.shares):
+            fact = Noticed(person=owner.id, about="lead.assigned", text=text)
+            record(tx, viewer, fact, lead=done.lead.id, audience={f"u:{owner.id}": 2})
 
 
 def share(tx: Tx, viewer: Viewer, lead_id: int, salesperson_ids: Iterable[int], *, version: int) -> Done:

@@ -49,7 +49,7 @@ _NOT_KNOWN_AS = prepare(
 def load(rx: Rx, lead_id: int) -> tuple[LeadRow, Shares] | None:
     """The stored row and its shares, whoever asks: for rules and machines. People ask through `load_in_reach`."""
     row = rx.one(_LEAD, id=lead_id)
-    return (LeadRow(*row), tuple(rx.all(_SHARES, lead=lead_id))) if row else None  # type: ignore[arg-type]
+    return (LeadRow(*row), tuple(rx.all(_SHARES, lead=lead_id))) if row else None
 
 
 def load_in_reach(tx: Tx, viewer: Viewer, lead_id: int, version: int | None) -> tuple[LeadRow, Shares]:

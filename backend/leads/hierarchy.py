@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, or_, select
 
+from ..access import companies
 from ..access import people as access_people
-from ..access.companies import settings_of
+from ..access.companies import CompanySettings, settings_of
 from ..access.roles import May, Role
 from ..access.scope import Person, Viewer, lead_reach, people_of
 from ..events import LeadRekeyed
@@ -51,6 +52,17 @@ def add_person(tx: Tx, viewer: Viewer, given: dict[str, Any]) -> Person:
     return person
 
 
+def change_settings(tx: Tx, viewer: Viewer, **given: Any) -> CompanySettings:
+    """Change the company's settings. Opening or closing the pool changes who sees the leads that nobody owns, as a move does."""
+    viewer = viewer.as_of(people_of(tx))
+    viewer.must(May.PEOPLE, "Only an admin changes the settings.")
+    before = settings_of(tx)
+    after = companies.change_settings(tx, viewer, **given)
+    if before.pool_open != after.pool_open:
+        _take_and_owe(tx, viewer, {lead_id for (lead_id,) in tx.all(_OF_POOL)})
+    return after
+
+
 _OF_PERSON = prepare(
     select(leads.c.id).where(
         leads.c.archived_at.is_(None),
@@ -77,6 +89,10 @@ def _rekey_after_move(tx: Tx, viewer: Viewer, person: int, *, pool: bool) -> Non
         touched.update(lead_id for (lead_id,) in tx.all(_OF_WARRIOR, person=warrior))
     if pool:
         touched.update(lead_id for (lead_id,) in tx.all(_OF_POOL))
+    _take_and_owe(tx, viewer, touched)
+
+
+def _take_and_owe(tx: Tx, viewer: Viewer, touched: set[int]) -> None:
     for lead_id in sorted(touched):
         _rekey(tx, viewer, lead_id, only_take=True)
     if touched:

@@ -1,8 +1,8 @@
 """Keeps `lead_access` and `lead_counts` equal to `lead_reach`, in the lead's own transaction; and the verifier that proves it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, select
 
@@ -137,7 +137,7 @@ class Reach:
             self.tx.many(_COUNT, owed)
 
 
-def _place(row: dict[str, object]) -> tuple[object, object]:
+def _place(row: Mapping[str, Any]) -> tuple[str, int]:
     return row["key"], row["lead_id"]
 
 

@@ -310,15 +310,17 @@ def check(rx: Rx) -> list[str]:
                 found.append(f"facts {expected} to {number - 1} are missing")
             if body is not None and digest(tuple(header), salt, body) != kept:
                 found.append(f"fact {number} was altered")
-            digests.append(kept)
-            while pending and number >= pending[0]:
+            while pending and number > pending[0]:
                 if chained(link, digests) != pending[1]:
                     found.append(f"the seal of fact {pending[0]} does not hold")
                 link, digests, pending = pending[1], [], next(seals, None)
+            digests.append(kept)
             expected = number + 1
         after = rows[-1][0]
-    if pending:
+    if pending and pending[0] >= expected:
         found.append(f"facts after {expected - 1} are missing: fact {pending[0]} was sealed")
+    elif pending and chained(link, digests) != pending[1]:
+        found.append(f"the seal of fact {pending[0]} does not hold")
     if (number := read_head(rx).number) != expected - 1:
         found.append(f"the journal ends at {expected - 1}, its head says {number}")
     return found

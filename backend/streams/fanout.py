@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..access.scope import NO_REACH, People, Viewer
 from ..events import RightsChanged, SessionEnded
@@ -71,7 +71,7 @@ class Subscriber:
         return self.lead is None or frame.lead == self.lead
 
     def give(self, frame: Frame) -> None:
-        """A live frame. The replay may have read ahead of this process's tail: what it has sent does not come twice."""
+        """A live frame; it waits while the replay is read, and what that has sent does not come twice."""
         if self.closing or not self.wants(frame):
             return
         if self.held is not None:
@@ -79,15 +79,19 @@ class Subscriber:
             if full:
                 self.held.clear()
             self.held.append(Reset("gap", frame.number) if full else frame)
-        elif frame.number > self.head:
+        elif not self.knows(frame.number):
             self.send(frame)
+
+    def knows(self, number: int) -> bool:
+        """Whether the replay has told of it, with the rights as of then: it may have read ahead of this process's tail."""
+        return self.held is None and number <= self.head
 
     def send(self, frame: Frame) -> None:
         data = frame.sse(self.epoch, self.last)
         self.last = b"%b.%d" % (self.epoch, frame.number)
         self._put(data)
 
-    def say(self, name: str, data: dict[str, object], number: int | None = None) -> None:
+    def say(self, name: str, data: dict[str, Any], number: int | None = None) -> None:
         """A control frame. With a number it carries an id, and later frames name it as the one before."""
         cursor = None
         if number is not None:
@@ -105,11 +109,9 @@ class Subscriber:
 
     def collapse(self, reason: str, number: int) -> None:
         """As `reset`, but what waits is sent before: a personal notice is in no list that could be fetched again."""
-        if self.closing:
-            return
         if self.held is not None:
             self.held.append(Reset(reason, number))
-        elif number > self.head:
+        elif not self.knows(number):
             self.say_reset(reason, number)
 
     def say_reset(self, reason: str, number: int) -> None:
@@ -135,7 +137,6 @@ class Subscriber:
 
 Listener = Callable[[int, list[Recorded], People], None]
 """(company, facts in order, people): hears of every committed fact, for the live screens and reactions in this process."""
-
 
 Rooms = dict[str, dict[str, set[Subscriber]]]
 """Key → view → who is there."""
@@ -223,6 +224,8 @@ class Fanout:
                         subscriber.give(frame)
 
     def _reset(self, subscriber: Subscriber, reason: str, number: int) -> None:
+        if subscriber.knows(number):
+            return
         self.resets[reason] += 1
         subscriber.reset(reason, number)
 
@@ -246,8 +249,8 @@ class Fanout:
                 self._start_again(subscriber, people, recorded.number)
 
     def _start_again(self, subscriber: Subscriber, people: People, number: int) -> None:
-        if subscriber.closing or (subscriber.held is None and number <= subscriber.head):
-            return  # it has begun with the rights as of `head`
+        if subscriber.closing or subscriber.knows(number):
+            return
         try:
             person = people.by_id.get(subscriber.viewer.person_id or 0)
             if person is None or person.state != "active":

@@ -11,7 +11,7 @@ import orjson
 
 from ..access.roles import VIEWS
 from ..access.scope import EVERYTHING, People, team_of_key
-from ..events import ActivityLogged, LeadFact, MessageReceived, Noticed
+from ..events import ActivityLogged, Forgotten, LeadFact, MessageReceived, Noticed
 from ..leads.fields import LeadRow, Shares, field_of, shown, shown_within
 from ..leads.timeline import by, line
 from ..store.ids import rfc3339
@@ -76,16 +76,19 @@ class Encoder:
         fact = self.recorded.fact
         if isinstance(fact, Noticed):
             return self._framed("notice", {"about": fact.about, "text": fact.text, "lead": _id(self.recorded.lead)})
-        if not isinstance(fact, LeadFact) or not VIEWS[view]:
+        forgotten = isinstance(fact, Forgotten) and self.recorded.side > 0
+        if not (forgotten or isinstance(fact, LeadFact)) or not VIEWS[view]:
             return None
         if side == WAS:
             return self._framed("lead.left", self._subject())
-        if side == IS:
+        if side == IS or not isinstance(fact, LeadFact):
             found = self._rows(self.recorded.lead or 0)
             if found is None:
                 return None
-            row, shares = found
-            return self._framed("lead.entered", {**self._told_by(view), "row": shown(row, shares, self._people, view)})
+            row = shown(*found, self._people, view)
+            # of what an erased fact changed nothing is known any more: all of the row is told
+            name, key = ("lead.entered", "row") if side == IS else ("lead.updated", "set")
+            return self._framed(name, {**self._told_by(view), key: row})
         return self._updated(fact, view, team)
 
     def _updated(self, fact: LeadFact, view: str, team: int | None) -> Frame | None:

@@ -1,5 +1,6 @@
 """Between a client's cursor and now: what its keys were told, in order, rows as they are now."""
 
+import logging
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from ..store.statements import prepare
 from ..store.tables.spine import journal, journal_audience, journal_body
 from ..store.transactions import Rx
 from .frames import Encoder, Frame, Room, side_for
+
+log = logging.getLogger(__name__)
 
 MOST = 500
 """Facts that a replay sends; a client further behind fetches again."""
@@ -102,7 +105,11 @@ def replay(rx: Rx, asking: Viewer, cursor: str | None) -> Replay:
     facts = _heard(rx, viewer, at.number) if at.number < head.number else []
     if len(facts) > MOST:
         return Replay(head, viewer, reset="gap")
-    return Replay(head, viewer, tuple(_frames(rx, viewer, facts)))
+    try:
+        return Replay(head, viewer, tuple(_frames(rx, viewer, facts)))
+    except Exception:  # a fact that can't be told must not keep its audience out for ever
+        log.exception("the facts after %s could not be told to %s", cursor, viewer.reach)
+        return Replay(head, viewer, reset="gap")
 
 
 def _why_not(rx: Rx, viewer: Viewer, at: Cursor | None, head: Head) -> str | None:
@@ -138,7 +145,7 @@ def _heard(rx: Rx, viewer: Viewer, after: int) -> list[Recorded]:
 def _frames(rx: Rx, viewer: Viewer, facts: list[Recorded]) -> list[Frame]:
     people = people_of(rx)
     subjects = {(viewer.reach, f.lead) for f in facts if f.lead is not None}
-    seen, _ = truths(rx, subjects)  # type: ignore[arg-type]
+    seen, _ = truths(rx, subjects)
     rooms = [Room(viewer.reach, viewer.view), Room(viewer.personal_key, viewer.view)]
     frames: list[Frame] = []
     for recorded in facts:

@@ -138,8 +138,8 @@ def test_a_word_is_bounded() -> None:
 @pytest.mark.parametrize("view", ["full", "standard", "partner", "integration", "guest", "nothing"])
 def test_a_view_is_shown_its_fields_and_no_other(view: str) -> None:
     filled = _row(
-        **{c: 5 for c in ("salesperson_id", "warrior_id", "support_id", "partner_company_id", "created_by", "value")},
-        **{c: "CANARY" for c in ("email", "phone", "comments", "last_message", "firm_name")},
+        **dict.fromkeys(("salesperson_id", "warrior_id", "support_id", "partner_company_id", "created_by", "value"), 5),
+        **dict.fromkeys(("email", "phone", "comments", "last_message", "firm_name"), "CANARY"),
     )
     out = shown(filled, ((5, "share"), (6, "ticket")), NOBODY, view)
     assert set(out) == VIEWS[view]

@@ -79,7 +79,7 @@ def test_giving_up_demands_a_reason(current: str, to: str, reason: str | None) -
     assert caught.value.extra["errors"][0]["field"] == "reason"
 
 
-@pytest.mark.parametrize("to", [s for s in OPEN])
+@pytest.mark.parametrize("to", OPEN)
 def test_a_move_along_the_line_demands_nothing(to: str) -> None:
     current = "demo" if to != "demo" else "trial"
     assert check_move(current, to, rights_of("SALESPERSON"), firm_name=None, reason=None) == to

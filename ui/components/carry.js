@@ -219,13 +219,17 @@ export default {
     // Until the server has spoken
 
     wait(card) {
-      const wait = { version: card.version, late: false };
+      this.waits.set(card.id, { version: card.version, late: false });
+      this.beImpatient(card.id);
+      this.mark(card.id, "pending");
+    },
+    beImpatient(id) {
+      const wait = this.waits.get(id);
+      clearTimeout(wait.timer);
       wait.timer = setTimeout(() => {
         wait.late = true;
         this.channel.resync();
       }, PATIENCE);
-      this.waits.set(card.id, wait);
-      this.mark(card.id, "pending");
     },
     endWait(id) {
       const wait = this.waits.get(id);
@@ -261,7 +265,13 @@ export default {
 
     /** The drop was accepted. The card keeps its new place until the room tells the exact one. */
     settle(id) {
-      if (this.waits.has(id)) this.unmark(id, "pending");
+      if (!this.waits.has(id)) return; // the room was faster
+      this.unmark(id, "pending");
+      this.beImpatient(id);
+    },
+    /** The viewer is asked something first: the answer may take as long as people take. */
+    hold(id) {
+      clearTimeout(this.waits.get(id)?.timer);
     },
     /** The drop was refused: the card returns, and `text` says why. */
     reject(id, text) {

@@ -102,7 +102,7 @@ class Board(LeadElement, component="board.js", dependencies=MODULES, default_cla
 
         Leads as cards in one column per status, to be dragged by mouse, finger or keyboard.
         A dropped card stays at its new place, marked as pending, until the server calls `settle` or `reject`
-        and the room tells the new truth. It must do so within 10 seconds.
+        and the room tells the new truth. It must do so within 10 seconds, or call `hold` first.
 
         :param statuses: columns in order, each `{id, title, color, moves}` with the statuses a card may be dropped to
         :param snapshot: first content `{cursor, columns}`; the board fetches it itself if omitted
@@ -178,6 +178,10 @@ class Board(LeadElement, component="board.js", dependencies=MODULES, default_cla
     def settle(self, lead_id: int) -> None:
         """Tell the browser that its drop was accepted; the exact place follows by the room."""
         self.run_method("settle", str(lead_id))
+
+    def hold(self, lead_id: int) -> None:
+        """Tell the browser that the answer to its drop takes longer than 10 seconds, because the viewer is asked first."""
+        self.run_method("hold", str(lead_id))
 
     def reject(self, lead_id: int, text: str) -> None:
         """Tell the browser that its drop was refused: the card returns and the text is shown."""

@@ -116,7 +116,7 @@ class Room {
     this.waiting = message ? [message] : [];
     const turn = ++this.turn;
     this.become("syncing");
-    await pause(Math.random() * 120); // a gap often hits every screen of the floor at once
+    if (message) await pause(Math.random() * 120); // a gap often hits every screen of the floor at once
     for (let delay = 200; turn === this.turn; delay = Math.min(2 * delay, 15000)) {
       const done = await this.refetch(turn).catch(() => false);
       if (!done) await pause(delay * (0.75 + Math.random() / 2));
