@@ -10,6 +10,8 @@ from typing import Any
 
 from backend.channels.simulate import sign
 
+DEADLINE = 300
+"""Seconds that the last answer may be waited for."""
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
@@ -45,7 +47,7 @@ class Load:
         self._queue.extend((request, None) for request in requests)
         while self.idle and self._queue:
             self.idle.pop().send(*self._queue.popleft())
-        await self._all.wait()
+        await asyncio.wait_for(self._all.wait(), DEADLINE)
         return time.perf_counter() - began
 
     async def at_rate(self, requests: Sequence[bytes], rate: float) -> float:
@@ -60,7 +62,7 @@ class Load:
                 self.idle.pop().send(request, due)
             else:
                 self._queue.append((request, due))
-        await self._all.wait()
+        await asyncio.wait_for(self._all.wait(), DEADLINE)
         return time.perf_counter() - began
 
     def _expect(self, count: int) -> None:

@@ -34,7 +34,7 @@ class Keys:
             raise SealBroken(f"The value at {place} was not sealed by this version.")
         try:
             return AESGCM(self.derived("seal")).decrypt(sealed[1:13], sealed[13:], place.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut so short that there is not even a nonce
             raise SealBroken(f"The value at {place} does not open with this key.") from None
 
 

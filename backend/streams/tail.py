@@ -27,6 +27,7 @@ class Tail:
         self._waiting: dict[Store, list[Recorded]] = defaultdict(list)
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._idle.set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -45,8 +46,7 @@ class Tail:
 
     async def drained(self) -> None:
         """Until everything announced so far has been dispatched."""
-        if self._waiting:
-            await self._idle.wait()
+        await self._idle.wait()
 
     def dispatched(self, company: int) -> int:
         return self._dispatched.get(company, 0)

@@ -30,6 +30,7 @@ class Floor:
 @pytest.fixture
 async def floor(folder: Path) -> AsyncIterator[Floor]:
     time = Time()
+    time.forward(3600)  # after everything that the folder holds
     database = Database(folder, time, Ids(time))
     database.open()
     ids = {c.slug: c.id for c in database.control.read_now(companies.every_company)}

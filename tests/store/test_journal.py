@@ -12,7 +12,7 @@ import pytest
 
 from backend.errors import Conflict
 from backend.events import Forgotten, SettingsChanged
-from backend.store import journal, writer
+from backend.store import journal
 from backend.store.ids import SECOND
 from backend.store.journal import Head, audience_from, check, facts_since, read_head, seal, trim_audience
 from tests.world import within
@@ -121,7 +121,6 @@ async def test_a_rotated_epoch_keeps_the_numbers_and_voids_the_cursors(floor: Fl
         "UPDATE journal SET digest = x'00' WHERE number = 1",
         "DELETE FROM journal",
         "DELETE FROM journal WHERE number = 1",
-        "INSERT OR REPLACE INTO journal SELECT * FROM journal WHERE number = 1",
         "UPDATE journal_body SET body = x'7b7d'",
         "UPDATE journal_seal SET link = x'00'",
         "DELETE FROM journal_seal",
@@ -131,10 +130,9 @@ async def test_the_database_itself_refuses_to_change_the_journal(floor: Floor, s
     await within(floor.demo.write(put, "a"))
     await within(floor.demo.write_bulk(seal))
     before = floor.demo.read_now(counted)
-    with closing(sqlite3.connect(floor.demo.path, isolation_level=None)) as raw:
-        raw.execute("PRAGMA recursive_triggers=ON")
-        with pytest.raises(sqlite3.IntegrityError, match="never changed"):
-            raw.execute(statement)
+    refused = pytest.raises(sqlite3.IntegrityError, match="never changed")
+    with closing(sqlite3.connect(floor.demo.path, isolation_level=None)) as raw, refused:
+        raw.execute(statement)
     assert floor.demo.read_now(counted) == before and checked(floor) == []
 
 
@@ -211,7 +209,7 @@ BROKEN: dict[str, tuple[list[str], list[str]]] = {
         ["UPDATE journal_seal SET link = zeroblob(32) WHERE number = 20"],
         ["the seal of fact 20 does not hold", "the seal of fact 30 does not hold"],
     ),
-    "removed seal": (["DELETE FROM journal_seal WHERE number = 20"], []),
+    "removed seal": (["DELETE FROM journal_seal WHERE number = 20"], ["the seal of fact 30 does not hold"]),
     "moved seal": (["UPDATE journal_seal SET number = 29 WHERE number = 30"], ["the seal of fact 29 does not hold"]),
     "head too high": (["UPDATE head SET number = 40"], ["the journal ends at 33, its head says 40"]),
     "head too low": (["UPDATE head SET number = 32"], ["the journal ends at 33, its head says 32"]),
@@ -313,7 +311,3 @@ async def test_when_everything_is_old_only_what_comes_next_is_kept(aged: tuple[F
     await within(floor.demo.write_bulk(trim_audience, floor.time.now + SECOND))
     assert floor.demo.read_now(audience_from) == head(floor).number + 1
     assert floor.demo.read_now(counted)["journal_audience"] == 0
-
-
-def test_batches_are_what_the_numbers_were_tested_with() -> None:
-    assert writer.BATCH_ACTIONS > 1

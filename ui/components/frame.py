@@ -81,7 +81,7 @@ def frame(
 
     `current` is the path of the page that is shown; `on_theme` is told when the person chooses another theme.
     """
-    for sheet in ("theme.css", "floor.css"):
+    for sheet in ("theme.css", "floor.css", "dialogs.css"):
         ui.add_head_html(f'<link rel="stylesheet" href="{asset(sheet)}">')
     with div("lf-shell" if side else "lf-shell lf-shell--wide"):
         badges = _rail(pages, current, person, theme, on_theme)

@@ -85,21 +85,20 @@ def _show(known: dict[str, Any], drawer: ui.dialog) -> None:
     ui.label("Timeline").classes("lf-drawer-section")
     with div("lf-timeline"):
         for item in known["timeline"]:
-            _line(item)
+            _line(item, lead["name"])
 
 
-def _line(item: dict[str, Any]) -> None:
-    with div("lf-line"):
-        who = (item["by"] or {}).get("name") or "Somebody"
-        with div("lf-line-head"):
-            ui.label(f"{who} {item['does']}").classes("lf-line-who")
-            ui.label(item["at"][:16].replace("T", " ")).classes("lf-line-at")
+def _line(item: dict[str, Any], name: str) -> None:
+    with div("lf-told"):
+        who = name if item["kind"] == "message.received" else (item["by"] or {}).get("name") or "Somebody"
+        with div("lf-told-head"):
+            ui.label(f"{who} {item['does']}").classes("lf-told-who")
+            ui.label(item["at"][:16].replace("T", " ")).classes("lf-told-at")
         if item.get("text"):
-            ui.label(item["text"]).classes("lf-line-text")
+            ui.label(item["text"]).classes("lf-told-text")
         for change in item["changes"]:
-            ui.label(f"{change['field'].replace('_', ' ')}: {_said(change['old'])} → {_said(change['new'])}").classes(
-                "lf-line-change"
-            )
+            title = change["field"].replace("_", " ").capitalize()
+            ui.label(f"{title}: {_said(change['old'])} → {_said(change['new'])}").classes("lf-told-change")
 
 
 def _said(value: Any) -> str:
@@ -109,4 +108,5 @@ def _said(value: Any) -> str:
         return str(value["name"])
     if isinstance(value, list):
         return ", ".join(_said(v) for v in value) or "nobody"
-    return str(value)
+    text = str(value)
+    return text[:16].replace("T", " ") if text.endswith("Z") and text[10:11] == "T" else text
