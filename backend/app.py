@@ -16,7 +16,7 @@ from .api.edge import Edge
 from .hub import Hub
 from .streams.sse import Shim
 
-ROUTERS = (webhooks.api, auth.api, leads.api, users.api, inbox.api, health.api)
+ROUTERS = (auth.api, leads.api, users.api, inbox.api, webhooks.api, health.api)
 
 
 def create_app(hub: Hub, *, screens: bool = True) -> FastAPI:

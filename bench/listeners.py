@@ -62,8 +62,7 @@ class Stream(asyncio.Protocol):
         raw = b"".join(self._chunks)
         begun = READY.search(raw)
         told = [
-            Told(int(m[2]), int(m[3]), self._times[bisect.bisect_left(self._ends, m.end())])
-            for m in FRAME.finditer(raw)
+            (int(m[2]), int(m[3]), self._times[bisect.bisect_left(self._ends, m.end())]) for m in FRAME.finditer(raw)
         ]
         return {
             "key": self.key,

@@ -16,7 +16,7 @@ from backend.store.secrets import Keys
 
 from . import floor
 from .figures import RUNS, Row, Wrong, ms, percentile
-from .listeners import WARM_UP
+from .listeners import WARM_UP, Told
 from .processes import CLIENT_CORE, Process, measured, serving
 
 RATE, EACH = 50, 5
@@ -63,6 +63,8 @@ def _one(folder: Path, count: int, seed: int) -> dict[str, Any]:
         raise Wrong(f"answers other than 200: {theirs['refused']}")
     floor.check(folder, WARM_UP + count)
     streams = pickle.loads(told_to.read_bytes())
+    for stream in streams:
+        stream["told"] = [Told(*told) for told in stream["told"]]
     _check(folder, streams)
     committed = dict(ours["committed"])
     waits = [told.at - committed[told.number] for stream in streams for told in stream["told"]]

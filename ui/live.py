@@ -65,6 +65,8 @@ class Room:
     touched: set[int] = field(default_factory=set)
     lines: list[dict[str, Any]] = field(default_factory=list)
     figures_due: bool = False
+    since: int | None = None
+    """When the oldest change that is still owed was made (microseconds): what a screen's lag is counted from."""
 
 
 class Live:
@@ -151,6 +153,7 @@ class Live:
                     continue
                 room.touched.add(recorded.lead)
                 room.figures_due = True
+                room.since = room.since or recorded.at
                 if side & IS:
                     told = figures.feed_line(recorded, people, name.view, team_of_key(name.key, people))
                     if told is not None:
@@ -207,8 +210,9 @@ class Live:
             if asked[name].figures:
                 room.figures_due = False
             lines, room.lines = room.lines, []
+            at, room.since = (room.since or self._hub.clock()) // 1000, None
             room.n += 2 if len(asked[name].leads) > MOST_OPS else 1  # a gap on purpose: the screens fetch again
-            await self._say(name, {**message, "feed": lines[:60], "cursor": cursor})
+            await self._say(name, {**message, "feed": lines[:60], "cursor": cursor, "at": at})
         if any(room.touched or room.figures_due for room in rooms.values()):
             later = max(TICK, self._figures_sent.get(company, 0.0) + FIGURES_EVERY - time.monotonic())
             asyncio.get_running_loop().call_later(later, self._schedule, company)
@@ -220,7 +224,7 @@ class Live:
         if "cursor" not in message:
             store = await self._hub.database.company(name.company)
             message["cursor"] = (await store.read(read_head)).cursor
-        envelope = {"room": str(name), "n": room.n, "at": int(time.time() * 1000)}
+        envelope = {"room": str(name), "n": room.n, "at": self._hub.clock() // 1000}
         await core.sio.emit("hub", {**envelope, **message}, room=str(name))
 
     async def _beat(self) -> None:

@@ -341,8 +341,9 @@ class Tokens:
                 options={"require": _REQUIRED, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
             good = int(claims.get("nbf", 0)) * SECOND <= now < int(claims["exp"]) * SECOND
-            if claims["typ"] != "access" or not good:
+            company, session = int(claims["cid"]), int(claims["sid"])
+            if claims["typ"] != "access" or not good or not 0 < min(company, session) <= max(company, session) < 2**63:
                 raise NotSignedIn("Sign in first.")
-            return Claims(int(claims["cid"]), int(claims["sid"]), int(claims["exp"]) * SECOND)
+            return Claims(company, session, int(claims["exp"]) * SECOND)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise NotSignedIn("Sign in first.") from None

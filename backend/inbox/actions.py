@@ -169,22 +169,25 @@ def _heard(tx: Tx, lead_id: int, channel: str, account: str, sent_at: int, outgo
         )
         return conversation
     conversation, last, inbound, unread = row
+    if outgoing:
+        unread = 0 if sent_at >= (inbound or 0) else unread  # an answer that comes late answered nothing newer
     tx.run(
         _HEARD,
         b_id=conversation,
         last_message_at=max(last, sent_at),
         last_inbound_at=inbound if outgoing else max(inbound or 0, sent_at),
-        unread=0 if outgoing else unread + 1,
+        unread=unread if outgoing else unread + 1,
     )
     return conversation
 
 
 def _heard_by_lead(lead: LeadRow, message: Said, sent_at: int) -> dict[str, Any]:
+    newest = lead.last_message_at is None or sent_at >= lead.last_message_at
     columns: dict[str, Any] = {}
-    if lead.last_message_at is None or sent_at >= lead.last_message_at:
+    if newest:
         columns = {"last_message": message.text[:SNIPPET], "last_message_at": sent_at}
-    if message.outgoing:
-        return columns | {"waiting_since": None, "unread": 0}
+    if message.outgoing:  # one that comes late has not answered what was written after it
+        return columns | ({"waiting_since": None, "unread": 0} if newest else {})
     return columns | {"waiting_since": lead.waiting_since or sent_at, "unread": lead.unread + 1}
 
 
@@ -245,7 +248,10 @@ def reacted(tx: Tx, channel: str, account: str, reaction: Reacted) -> Outcome:
 
 
 def identity_moved(tx: Tx, channel: str, account: str, moved: IdentityMoved) -> Outcome:
-    """A person's number or id became another: the lead is known by both. Nobody is merged silently."""
+    """A person's number or id became another, and the lead is known by it. Nobody is merged silently.
+
+    An old id still finds the lead; an old number that was the lead's own does not: somebody else may be given it.
+    """
     old, new = _identity(moved.old), _identity(moved.new)
     lead_id = known_by(tx, [old])
     if lead_id is None:

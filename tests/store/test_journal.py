@@ -2,8 +2,9 @@
 
 import asyncio
 import re
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -13,8 +14,10 @@ import pytest
 from backend.errors import Conflict
 from backend.events import Forgotten, SettingsChanged
 from backend.store import journal
+from backend.store.database import Store
 from backend.store.ids import SECOND
 from backend.store.journal import Head, audience_from, check, facts_since, read_head, seal, trim_audience
+from backend.store.migrate import upgrade
 from tests.world import within
 
 from .actions import counted, put, put_and_refuse, recorded_names
@@ -144,13 +147,30 @@ TRIGGERS = (
 )
 
 
+@pytest.fixture(scope="session")
+def unwritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a company in which nothing has happened yet."""
+    path = tmp_path_factory.mktemp("unwritten") / "unwritten.db"
+    upgrade("company", path)
+    return path
+
+
 @pytest.fixture
-async def sealed(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> Floor:
+async def young(floor: Floor, unwritten: Path, tmp_path: Path) -> AsyncIterator[Floor]:
+    """The floor with a demo company whose journal is empty."""
+    shutil.copy(unwritten, tmp_path / "demo.db")
+    floor.demo = Store("demo", tmp_path / "demo.db", floor.database)
+    await within(floor.demo.write(journal.begin))
+    yield floor
+    floor.demo.close()
+
+
+@pytest.fixture
+async def sealed(young: Floor, monkeypatch: pytest.MonkeyPatch) -> Floor:
     """Seals at 10, 20 and 30, then three facts that no seal covers yet."""
+    floor = young
     monkeypatch.setattr(journal, "SEAL_PAGE", 10)
-    first = head(floor).number
-    for i in range(33 - first):
-        await within(floor.demo.write(put, f"n{i}", audience={"all": 2}))
+    await within(asyncio.gather(*(floor.demo.write(put, f"n{i}", audience={"all": 2}) for i in range(33))))
     assert [await within(floor.demo.write_bulk(seal)) for _ in range(3)] == [10, 10, 10]
     assert head(floor).number == 33 and checked(floor) == []
     return floor
@@ -248,14 +268,16 @@ async def test_an_erased_body_leaves_the_proof_whole_and_the_fact_forgotten(seal
 # The seal ------------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_seal_covers_what_came_since_the_last_and_nothing_twice(floor: Floor) -> None:
-    n = head(floor).number
-    assert await within(floor.demo.write_bulk(seal)) == n
+async def test_a_seal_covers_what_came_since_the_last_and_nothing_twice(young: Floor) -> None:
+    floor = young
+    assert await within(floor.demo.write_bulk(seal)) == 0
+    await within(asyncio.gather(*(floor.demo.write(put, f"n{i}") for i in range(5))))
+    assert await within(floor.demo.write_bulk(seal)) == 5
     assert await within(floor.demo.write_bulk(seal)) == 0
     await within(floor.demo.write(put, "a"))
     assert await within(floor.demo.write_bulk(seal)) == 1
     with closing(sqlite3.connect(floor.demo.path)) as raw:
-        assert [r[0] for r in raw.execute("SELECT number FROM journal_seal")] == [n, n + 1]
+        assert [r[0] for r in raw.execute("SELECT number FROM journal_seal")] == [5, 6]
     assert checked(floor) == []
 
 
@@ -274,7 +296,7 @@ async def test_a_seal_is_chained_to_the_one_before(sealed: Floor) -> None:
 
 
 @pytest.fixture
-async def aged(floor: Floor) -> Iterator[tuple[Floor, list[int]]]:
+async def aged(floor: Floor) -> tuple[Floor, list[int]]:
     """Three facts, an hour apart, and the moments just before each."""
     moments = []
     for name in ("old", "middle", "young"):

@@ -4,7 +4,7 @@
 const THRESHOLD = 5; // px a mouse moves before a press becomes a carry: below that it is a click
 const LONG_PRESS = 280; // ms a finger rests before it lifts a card: before that it scrolls
 const EDGE = 64; // px from the edge of a list at which it begins to scroll
-const SPEED = 18; // px per frame at the very edge
+const SPEED = 1.1; // px per ms at the very edge
 
 export class Drag {
   /**
@@ -94,7 +94,8 @@ export class Drag {
     document.getSelection()?.removeAllRanges();
     document.body.dataset.carrying = "card";
     if (this.press.touch) navigator.vibrate?.(12);
-    this.frame = requestAnimationFrame(() => this.step());
+    this.steppedAt = performance.now();
+    this.frame = requestAnimationFrame((now) => this.step(now));
   }
 
   get place() {
@@ -102,8 +103,10 @@ export class Drag {
     return { left: this.x - gripX, top: this.y - gripY, width, height, tilt: 2 };
   }
 
-  step() {
+  step(now) {
     if (!this.active) return;
+    const passed = Math.min(50, Math.max(0, now - this.steppedAt));
+    this.steppedAt = now;
     const { left, top, width } = this.place;
     const ghost = this.owner.ghost();
     if (ghost) {
@@ -113,13 +116,13 @@ export class Drag {
     const { vertical, horizontal } = this.owner.over(this.x, this.y, top);
     if (vertical) {
       const box = vertical.getBoundingClientRect();
-      vertical.scrollTop += push(this.y, box.top, box.bottom);
+      vertical.scrollTop += push(this.y, box.top, box.bottom) * passed;
     }
     if (horizontal) {
       const box = horizontal.getBoundingClientRect();
-      horizontal.scrollLeft += push(this.x, box.left, box.right);
+      horizontal.scrollLeft += push(this.x, box.left, box.right) * passed;
     }
-    this.frame = requestAnimationFrame(() => this.step());
+    this.frame = requestAnimationFrame((again) => this.step(again));
   }
 
   up() {
@@ -159,7 +162,7 @@ export class Drag {
   }
 }
 
-/** How many px to scroll in this frame when the pointer is at `at` between the edges `low` and `high`. */
+/** How many px to scroll per ms when the pointer is at `at` between the edges `low` and `high`. */
 function push(at, low, high) {
   if (at < low + EDGE) return -SPEED * Math.min(1, (low + EDGE - at) / EDGE);
   if (at > high - EDGE) return SPEED * Math.min(1, (at - high + EDGE) / EDGE);

@@ -17,7 +17,7 @@ from backend.leads.queries import columns_of
 from backend.store.transactions import Rx
 
 from .. import figures
-from ..acting import act, caller_or_door, keep_theme, person_of, rail, theme_of, toast
+from ..acting import act, caller_or_door, keep_theme, person_of, rail, theme_of
 from ..components.floor import (
     AssignEventArguments,
     Board,
@@ -110,6 +110,8 @@ async def _moved(seat: Seat, board: Board, e: MoveEventArguments) -> None:
             await act(seat, actions.place, e.lead_id, **place)
         else:
             demanded = DEMANDS.get(e.to_status)  # type: ignore[call-overload]
+            if demanded:
+                board.hold(e.lead_id)  # a person takes longer than a server may
             given = await demands.ask(seat, e.lead_id, e.to_status, demanded) if demanded else {}
             if given is None:
                 board.reject(e.lead_id, "Nothing was moved.")
@@ -118,7 +120,6 @@ async def _moved(seat: Seat, board: Board, e: MoveEventArguments) -> None:
         board.settle(e.lead_id)
     except HubError as refused:
         board.reject(e.lead_id, refused.message)
-        toast(refused)
 
 
 async def _assigned(seat: Seat, board: Board, e: AssignEventArguments) -> None:
@@ -127,4 +128,3 @@ async def _assigned(seat: Seat, board: Board, e: AssignEventArguments) -> None:
         board.settle(e.lead_id)
     except HubError as refused:
         board.reject(e.lead_id, refused.message)
-        toast(refused)
