@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,6 +35,10 @@ FIGURES_EVERY = 1.0
 HEARTBEAT = 10.0
 MOST_OPS = 400
 """More leads than this in one tick: the screens fetch again instead."""
+
+
+Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
+"""(room, message) → every screen in the room."""
 
 
 class RoomName(NamedTuple):
@@ -72,8 +76,9 @@ class Room:
 class Live:
     """The rooms of all companies in this process. `attach` hears the tail; `sit` gives a page its place."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, emit: Emit | None = None) -> None:
         self._hub = hub
+        self._emit = emit or _emit
         self._rooms: dict[RoomName, Room] = {}
         self._sent: dict[int, float] = {}
         self._figures_sent: dict[int, float] = {}
@@ -225,7 +230,12 @@ class Live:
             store = await self._hub.database.company(name.company)
             message["cursor"] = (await store.read(read_head)).cursor
         envelope = {"room": str(name), "n": room.n, "at": self._hub.clock() // 1000}
-        await core.sio.emit("hub", {**envelope, **message}, room=str(name))
+        await self._emit(str(name), {**envelope, **message})
+
+    async def drained(self) -> None:
+        """Until everything heard so far has been told."""
+        while self._tasks or self._due:
+            await asyncio.gather(*self._tasks)
 
     async def _beat(self) -> None:
         while True:
@@ -280,6 +290,10 @@ def _shown_counts(counts: dict[str, tuple[int, int]], view: str) -> dict[str, li
         counted = queries.shown_count(n, value, view)
         shown[status] = [counted["n"], counted.get("value", 0)]
     return shown
+
+
+async def _emit(room: str, message: dict[str, Any]) -> None:
+    await core.sio.emit("hub", message, room=room)
 
 
 async def _leave(seat: Seat, to: str) -> None:

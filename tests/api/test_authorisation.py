@@ -100,16 +100,14 @@ async def document_of(world: World) -> list[Operation]:
 
 async def test_case_08_nobody_is_let_in_but_where_the_document_says_public(world: World) -> None:
     ids, nobody = await _ids(world), await world.client()
-    before, answers = rows(world), set()
-    for operation in await document_of(world):
-        for which in ids:
-            answer = await ask(nobody, operation, which)
-            if operation.public:
-                assert answer.status_code < 500, operation
-            else:
-                assert answer.status_code == 401, operation
-                answers.add(answer.content)
-    assert len(answers) == 1 and rows(world) == before
+    found = await document_of(world)
+    for operation in found:
+        if operation.public:
+            assert (await ask(nobody, operation, ids.own)).status_code < 500, operation
+    before = rows(world)
+    answers = [await ask(nobody, operation, which) for operation in found if not operation.public for which in ids]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.content for answer in answers}) == 1 and rows(world) == before
     assert (await nobody.get(STREAM)).status_code == 401
 
 
@@ -237,38 +235,29 @@ async def test_case_04_a_foreign_id_in_a_body_is_as_unknown_as_an_absent_one(wor
     assert beside[0].startswith("-")  # on top, as with no neighbour at all
 
 
-HIS_OWN = ("id", "version_", "status", "rank", "salesperson", "salesperson_id", "warrior_id", "support_id", "unread")
-MACHINE = (
-    "created_at",
-    "created_by",
-    "updated_at",
-    "archived_at",
-    "lost_reason",
-    "phone_reversed",
-    "sla",
-    "fact",
-    "role",
+OF_THE_HUB = (
+    *("id", "status", "rank", "salesperson", "salesperson_id", "warrior_id", "support_id", "unread", "version"),
+    *("created_at", "created_by", "updated_at", "archived_at", "lost_reason", "phone_reversed", "sla", "fact", "role"),
+    *("tenant_id", "company_id", "owner_id", "is_deleted", "__proto__", ""),
 )
 
 
-@pytest.mark.parametrize(
-    "field", [*HIS_OWN, *MACHINE, "tenant_id", "company_id", "owner_id", "is_deleted", "__proto__"]
-)
-async def test_case_06_a_field_of_the_hubs_own_is_refused_in_every_body(world: World, field: str) -> None:
+async def test_case_06_a_field_of_the_hubs_own_is_refused_in_every_body(world: World) -> None:
     client, lead = await world.client("admin"), (await world.owned("sales1")).lead
-    before = rows(world)
-    path = f"/api/v1/leads/{lead.id}"
+    before, path = rows(world), f"/api/v1/leads/{lead.id}"
     for method, where, body in (
         ("POST", "/api/v1/leads", {"firm_name": "Acme"}),
         ("PATCH", path, {"city": "Pune", "version": 1}),
         ("POST", f"{path}/move", {"status": "demo", "version": 1}),
+        ("POST", f"{path}/assign", {"warrior_id": None, "salesperson_id": None, "support_id": None, "version": 1}),
         ("POST", f"{path}/activities", {"kind": "call"}),
         ("POST", "/api/v1/auth/login", {"company": "demo", "username": "a", "password": "b"}),
+        ("POST", "/api/v1/undo", {"fact": "1"}),
     ):
-        if field in body:
-            continue
-        answer = await client.request(method, where, json={**body, field: "1"})
-        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, (where, answer.text)
+        for field in set(OF_THE_HUB) - set(body):
+            answer = await client.request(method, where, json={**body, field: "1"})
+            assert answer.status_code == 422, (where, field)
+            assert answer.json()["errors"][0]["field"] == (field or "body"), answer.text
     assert rows(world) == before
 
 

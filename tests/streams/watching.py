@@ -8,13 +8,13 @@ from backend.access.scope import Viewer, people_of
 from backend.leads import queries
 from backend.leads.fields import shown
 from backend.store.database import Store
-from backend.store.journal import people_changed, read_head
+from backend.store.journal import people_changed
 from backend.store.statements import insert_into
 from backend.store.tables.people import people
 from backend.store.transactions import Rx, Tx
 from backend.streams.fanout import Subscriber
 from backend.streams.opening import catch_up
-from tests.world import World
+from tests.world import World, within
 
 CONTROL = frozenset({"hello", "ready", "reset", "hb", "bye"})
 Rows = dict[str, dict[str, Any]]
@@ -67,7 +67,7 @@ class Watcher:
         self.viewer = await self.store.read(as_now, self.viewer)
         self.rows, cursor = await self.store.read(snapshot, self.viewer)
         self.floor = number_of(cursor)
-        if not self.last or number_of(cursor) > number_of(self.last):
+        if self.subscriber is None:
             self.last = cursor
         self.stale = False
 
@@ -152,12 +152,9 @@ def differences(kept: Rows, fresh: Rows) -> str:
     return "\n".join(words)
 
 
-async def settled(world: World, store: Store | None = None) -> None:
-    """Until everything committed so far has been dispatched."""
-    store = store or world.store
-    head = await store.read(read_head)
-    while world.hub.tail.dispatched(store.id) < head.number:
-        await world.hub.tail.drained()
+async def settled(world: World) -> None:
+    """Until everything committed so far has been dispatched: whoever awaited a write, its facts are announced."""
+    await within(world.hub.tail.drained())
 
 
 def a_stranger(tx: Tx, like: int) -> int:
