@@ -96,7 +96,7 @@ def _load_people(rx: Rx) -> People:
     by_id = {row[0]: Person(*row) for row in rx.all(_PEOPLE)}
     return People(
         by_id=by_id,
-        partner_companies=dict(rx.all(_PARTNERS)),  # type: ignore[arg-type]
+        partner_companies=dict(rx.all(_PARTNERS)),
         managers=frozenset(p.id for p in by_id.values() if p.role == Role.MANAGER),
         supporters=frozenset(p.id for p in by_id.values() if p.role == Role.CUSTOMER_SUCCESS),
     )

@@ -8,6 +8,7 @@ from fastapi import Header, Query, Request
 from pydantic import AwareDatetime, Field, StringConstraints
 from starlette.responses import Response
 
+from ..access import roles
 from ..access.scope import Viewer, people_of
 from ..callers import Caller
 from ..errors import Invalid
@@ -254,7 +255,7 @@ async def views(
     found = await _list(caller, queries.Filter(having=having), f"views:{view}", limit, page)
     visible = {"id", *labels}
     items = [{field: value for field, value in item.items() if field in visible} for item in found["items"]]
-    shown_labels = {f: label for f, label in labels.items() if f in queries.VIEWS[caller.viewer.view]}
+    shown_labels = {f: label for f, label in labels.items() if f in roles.VIEWS[caller.viewer.view]}
     return {"labels": shown_labels, **found, "items": items}
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -198,7 +198,7 @@ def _as_is(name: str, value: Any) -> Any:
     return value
 
 
-_CLEANERS = {
+_CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(_CHOICES, _choice),
     "email": _email,
     "value": _minor,

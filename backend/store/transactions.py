@@ -97,7 +97,7 @@ class Tx(Rx):
 
     def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute for each of `rows`; a statement with literals of its own is not for this."""
-        self._connection.executemany(statement.text, rows)  # type: ignore[arg-type]
+        self._connection.executemany(statement.text, rows)
 
     def later(self, statement: Statement, **row: Any) -> None:
         """Execute at the commit, together with every other row of this statement: for inserts that nobody reads before."""
@@ -108,7 +108,7 @@ class Tx(Rx):
         ledger = self._owed.get(kind)
         if ledger is None:
             ledger = self._owed[kind] = kind(self)
-        return ledger  # type: ignore[no-any-return]
+        return ledger
 
     @property
     def lost(self) -> bool:

@@ -45,6 +45,6 @@ async def _make(hub: Hub, request: Request, form: dict[str, str]) -> Response:
     if not username or not form.get("name", "").strip():
         raise Invalid("Your name and a username, please.", field="username")
     store = await hub.create_company(slug, form.get("company", "").strip() or slug)
-    given = {"username": username, "name": form["name"].strip(), "role": "ADMIN"}
+    given: dict[str, object] = {"username": username, "name": form["name"].strip(), "role": "ADMIN"}
     admin = await hub.add_person(store, Viewer.system("set-up"), given, await hub.passwords.hash(password))
     return let_in(hub, await start(hub, store, admin.id, request), slug)
