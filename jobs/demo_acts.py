@@ -14,7 +14,7 @@ from backend.inbox import deliveries
 from backend.leads import actions
 from backend.leads.changes import load
 from backend.leads.fields import LeadRow
-from backend.leads.matching import known_by
+from backend.leads.matching import match
 from backend.store.transactions import Tx
 
 from .demo_words import Customer
@@ -147,7 +147,7 @@ def inbound_rule(tx: Tx, inbound: str) -> None:
 
 
 def _lead(tx: Tx, customer: Customer) -> LeadRow:
-    found = load(tx, known_by(tx, [("phone", customer.phone)]) or 0)
+    found = load(tx, match(tx, [("phone", customer.phone)]).lead_id or 0)
     if found is None:
         raise LookupError(f"{customer.name} is no lead yet")
     return found[0]

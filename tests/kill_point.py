@@ -1,7 +1,8 @@
 """A hub that stops for ever at a named point, for `test_process.py` to kill there. It is `main.py` with a few methods wrapped.
 
-Lines on stdin: `hub FOLDER POINT` forks a hub on a free port, `buried` waits for its end. Lines on stdout: `PID n`, the hub's own
-greeting, `AT point`, `BURIED`. A hub stops only for a webhook that contains MARK. Forking saves each hub the second that the
+Lines on stdin: `hub`, a folder, a mark and a point, separated by tabs, forks a hub on a free port that stops there for the first
+webhook whose bytes contain the mark; `buried` waits for its end. Lines on stdout: `PID n`, the hub's own greeting, `AT point`,
+`BURIED`. Forking saves each hub the second that the
 imports take; files, threads and sockets are all its own.
 """
 
@@ -17,7 +18,6 @@ from backend.store.database import Store
 from backend.store.journal import Recorded
 from backend.streams.tail import Tail
 
-MARK = b"the last straw"
 COMPANY = "demo"
 POINTS = (
     *("before begin", "begun", "before commit", "committed"),
@@ -27,7 +27,8 @@ POINTS = (
 
 
 class Stops:
-    def __init__(self, point: str) -> None:
+    def __init__(self, mark: str, point: str) -> None:
+        self.mark = mark.encode()
         self._point = point
         self.armed = False
 
@@ -42,7 +43,7 @@ def wrap(stops: Stops) -> None:
     dispatch = Tail._dispatch
 
     def marked(self: Store, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if action is deliveries.receive and self.name == COMPANY and MARK in args[1]:
+        if action is deliveries.receive and self.name == COMPANY and stops.mark in args[1]:
             stops.armed = True
         return write(self, action, *args, **kwargs)
 
@@ -69,23 +70,22 @@ def wrap(stops: Stops) -> None:
     Tail._dispatch = dispatched  # type: ignore[method-assign]
 
 
-def hub(folder: str, point: str) -> int:
+def hub(folder: str, mark: str, point: str) -> int:
     """Fork; the child serves until it is killed."""
     child = os.fork()
     if child:
         print("PID", child, flush=True)
         return child
-    wrap(Stops(point))
+    wrap(Stops(mark, point))
     os._exit(main.main(["--data", folder, "--port", "0"]))
 
 
 def listen() -> None:
     child = 0
     for line in sys.stdin:
-        command, _, rest = line.rstrip("\n").partition(" ")
+        command, *args = line.rstrip("\n").split("\t")
         if command == "hub":
-            folder, _, point = rest.partition(" ")
-            child = hub(folder, point)
+            child = hub(*args)
         elif command == "buried":
             os.waitpid(child, 0)
             print("BURIED", flush=True)

@@ -15,7 +15,7 @@ from ..events import Changes, LeadEdited, LeadFact, MessageEchoed, MessageReceiv
 from ..leads.actions import capture, restore
 from ..leads.changes import Done, change, know, load
 from ..leads.fields import LeadRow
-from ..leads.matching import known_by
+from ..leads.matching import match
 from ..store.statements import insert_into, prepare, upsert
 from ..store.tables.inbox import conversations, message_states, messages, reactions
 from ..store.transactions import Tx
@@ -56,13 +56,39 @@ _HEARD = prepare(
 )
 
 
+class Messages:
+    """The messages that a transaction owes; a copy in the same transaction is a duplicate too."""
+
+    order = 45
+
+    def __init__(self, tx: Tx) -> None:
+        self.tx = tx
+        self._rows: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def has(self, account: str, provider_id: str) -> bool:
+        return (account, provider_id) in self._rows
+
+    def add(self, **row: Any) -> None:
+        self._rows[row["account"], row["provider_id"]] = row
+
+    def mark(self) -> int:
+        return len(self._rows)
+
+    def reset(self, mark: int) -> None:
+        while len(self._rows) > mark:
+            self._rows.popitem()
+
+    def flush(self) -> None:
+        self.tx.many(_MESSAGE, self._rows.values())
+
+
 def said(tx: Tx, channel: str, account: str, message: Said) -> Outcome:
     """A message: of a person we know, or of somebody new, who becomes a lead; of an archived lead, who comes back."""
-    if tx.one(_THERE, account=account, id=message.provider_id):
+    if tx.owes(Messages).has(account, message.provider_id) or tx.one(_THERE, account=account, id=message.provider_id):
         return DUPLICATE
     machine = Viewer.system(SOURCES.get(channel, channel))
     known_as = tuple(_identity(i) for i in message.sender.identities)
-    lead_id = known_by(tx, known_as)
+    lead_id, unknown = match(tx, known_as)
     if lead_id is None and message.outgoing:
         return "ignored", "sent from the phone to somebody who is no lead"
     sent_at = message.sent_at if message.sent_at is not None else tx.now
@@ -77,9 +103,8 @@ def said(tx: Tx, channel: str, account: str, message: Said) -> Outcome:
         columns: dict[str, Any] = {}
     else:
         done = _awake(tx, machine, lead_id)
-        if len(known_as) > 1:
-            for kind, value in known_as:
-                know(tx, lead_id, kind, value)
+        for kind, value in unknown:
+            know(tx, lead_id, kind, value)
         columns = _heard_by_lead(done.lead, message, sent_at)
     _keep(tx, machine, channel, account, message, sent_at, done, columns)
     return PROCESSED
@@ -119,10 +144,10 @@ def _keep(
     columns: dict[str, Any],
 ) -> None:
     lead, outgoing = done.lead, message.outgoing
-    conversation = _heard(tx, lead.id, channel, account, sent_at, outgoing)
+    is_new = done.fact is not None and done.lead.version == 1
+    conversation = _heard(tx, lead.id, channel, account, sent_at, outgoing, is_new=is_new)
     message_id = tx.id()
-    tx.run(
-        _MESSAGE,
+    tx.owes(Messages).add(
         id=message_id,
         conversation_id=conversation,
         lead_id=lead.id,
@@ -151,9 +176,9 @@ def _keep(
     change(tx, machine, lead, done.shares, columns, fact, touch=False, always=True)
 
 
-def _heard(tx: Tx, lead_id: int, channel: str, account: str, sent_at: int, outgoing: bool) -> int:
+def _heard(tx: Tx, lead_id: int, channel: str, account: str, sent_at: int, outgoing: bool, *, is_new: bool) -> int:
     """The conversation of this lead on this account, opened when there is none, with what a message does to it."""
-    row = tx.one(_CONVERSATION, lead=lead_id, channel=channel, account=account)
+    row = None if is_new else tx.one(_CONVERSATION, lead=lead_id, channel=channel, account=account)
     if row is None:
         conversation: int = tx.id()
         tx.run(
@@ -253,10 +278,10 @@ def identity_moved(tx: Tx, channel: str, account: str, moved: IdentityMoved) -> 
     An old id still finds the lead; an old number that was the lead's own does not: somebody else may be given it.
     """
     old, new = _identity(moved.old), _identity(moved.new)
-    lead_id = known_by(tx, [old])
+    lead_id = match(tx, [old]).lead_id
     if lead_id is None:
         return "ignored", "nobody is known by the old identity"
-    other = known_by(tx, [new])
+    other = match(tx, [new]).lead_id
     if other is not None:
         return DUPLICATE if other == lead_id else ("ignored", "both identities are known; nobody is merged silently")
     know(tx, lead_id, *new)

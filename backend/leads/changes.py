@@ -66,7 +66,7 @@ def load_in_reach(tx: Tx, viewer: Viewer, lead_id: int, version: int | None) -> 
 def create(tx: Tx, viewer: Viewer, row: LeadRow, fact: LeadFact, known_as: tuple[tuple[str, str], ...] = ()) -> Done:
     """Write a new lead; `known_as` are identities (kind, value) that are its own unless another lead has them already."""
     tx.run(_ADD, **row._asdict())
-    _write_words(tx, row)
+    tx.owes(Words).rows.append((row, True))
     if known_as:
         tx.many(_KNOWN_AS, [{"kind": k, "value": v, "lead_id": row.id} for k, v in dict.fromkeys(known_as)])
     moved = settle(tx, None, row, ())
@@ -129,8 +129,7 @@ def _write(tx: Tx, before: LeadRow, after: LeadRow) -> None:
         return
     tx.run(_update(differing), b_id=after.id, **{c: getattr(after, c) for c in differing})
     if {"name", "firm_name"} & set(differing):
-        tx.run(_FORGET_WORDS, lead=after.id)
-        _write_words(tx, after)
+        tx.owes(Words).rows.append((after, False))
     if "phone_reversed" in differing:
         if before.phone_reversed:
             tx.run(_NOT_KNOWN_AS, kind="phone", value=before.phone_reversed[::-1], lead=after.id)
@@ -145,10 +144,32 @@ def _update(columns: tuple[str, ...]) -> Statement:
     )
 
 
-def _write_words(tx: Tx, row: LeadRow) -> None:
-    found = words(row.name) | words(row.firm_name or "")
-    if found:
-        tx.many(_WORDS, [{"word": w, "lead_id": row.id} for w in sorted(found)])
+class Words:
+    """The words of leads that a transaction owes to the search; the last name given counts."""
+
+    order = 40
+
+    def __init__(self, tx: Tx) -> None:
+        self.tx = tx
+        self.rows: list[tuple[LeadRow, bool]] = []
+
+    def mark(self) -> int:
+        return len(self.rows)
+
+    def reset(self, mark: int) -> None:
+        del self.rows[mark:]
+
+    def flush(self) -> None:
+        last = {row.id: row for row, _ in self.rows}
+        known = {row.id for row, is_new in self.rows if not is_new}
+        if known:
+            self.tx.many(_FORGET_WORDS, [{"lead": lead_id} for lead_id in sorted(known)])
+        found = [
+            {"word": word, "lead_id": row.id}
+            for row in last.values()
+            for word in words(row.name) | words(row.firm_name or "")
+        ]
+        self.tx.many(_WORDS, sorted(found, key=lambda w: (w["word"], w["lead_id"])))
 
 
 def _write_shares(tx: Tx, lead_id: int, shares: Shares) -> None:

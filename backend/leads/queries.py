@@ -22,7 +22,6 @@ from .fields import LeadRow, Shares, shown, shown_value, words
 from .reach import placed, within
 from .timeline import line
 
-
 _FACT = [journal.c[c] for c in ("number", "at", "kind", "actor", "via", "lead_id", "version", "side", "batch")]
 EVERY_COLUMN = tuple(s.value for s in Status)
 

@@ -77,12 +77,13 @@ OwedT = TypeVar("OwedT", bound=Owed)
 class Tx(Rx):
     """A transaction that writes. `now` is the moment the current action began; `id()` makes an id."""
 
-    __slots__ = ("_local", "_owed", "people_changed", "people_version")
+    __slots__ = ("_local", "_owed", "_savepoints", "people_changed", "people_version")
 
     def __init__(self, store: "Store", connection: sqlite3.Connection, now: int) -> None:
         super().__init__(store, connection, now)
         self._owed: dict[type, Any] = {}
         self._local: dict[str, tuple[int, Any]] = {}
+        self._savepoints: list[str | None] = []
         self.people_version: int | None = None
         """As read from `head` by this transaction; None: not read, or changed since."""
         self.people_changed = False
@@ -92,11 +93,13 @@ class Tx(Rx):
 
     def run(self, statement: Statement | Executable, **params: Any) -> int:
         """Execute; the number of rows it touched."""
+        self._save()
         prepared = statement if isinstance(statement, Statement) else Statement(statement)
         return self._connection.execute(prepared.text, prepared.bind(params)).rowcount
 
     def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute for each of `rows`; a statement with literals of its own is not for this."""
+        self._save()
         self._connection.executemany(statement.text, rows)
 
     def later(self, statement: Statement, **row: Any) -> None:
@@ -116,17 +119,22 @@ class Tx(Rx):
         return not self._connection.in_transaction
 
     def attempt(self, action: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run `action` so that, if it raises, nothing of it remains, neither written nor owed."""
-        self._connection.execute("SAVEPOINT attempt")
+        """Run `action` so that, if it raises, nothing of it remains, neither written nor owed.
+
+        Its savepoint is made at its first write: most refusals come before any, and need none.
+        """
         marks = [(ledger, ledger.mark()) for ledger in self._owed.values()]
         known = set(self._owed)
+        self._savepoints.append(None)
         try:
             value = action(self, *args, **kwargs)
         except BaseException:
+            savepoint = self._savepoints.pop()
             if self.lost:  # with its savepoints; another statement would begin a transaction of its own
                 raise
-            self._connection.execute("ROLLBACK TO attempt")
-            self._connection.execute("RELEASE attempt")
+            if savepoint is not None:
+                self._connection.execute(f"ROLLBACK TO {savepoint}")
+                self._connection.execute(f"RELEASE {savepoint}")
             for ledger, mark in marks:
                 ledger.reset(mark)
             for kind in set(self._owed) - known:
@@ -134,8 +142,18 @@ class Tx(Rx):
             self._local.clear()
             self.people_version = None
             raise
-        self._connection.execute("RELEASE attempt")
+        savepoint = self._savepoints.pop()
+        if savepoint is not None:
+            if self._savepoints and self._savepoints[-1] is None:
+                self._savepoints[-1] = savepoint  # nothing was written around it: it serves the outer action too
+            else:
+                self._connection.execute(f"RELEASE {savepoint}")
         return value
+
+    def _save(self) -> None:
+        if self._savepoints and self._savepoints[-1] is None:
+            self._savepoints[-1] = f"action{len(self._savepoints)}"
+            self._connection.execute(f"SAVEPOINT {self._savepoints[-1]}")
 
     def flush(self) -> None:
         """Write what is owed, in the ledgers' order (the journal's numbers come late, so that `head` is held briefly)."""

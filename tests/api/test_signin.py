@@ -165,11 +165,14 @@ async def test_case_27_a_long_or_odd_password_is_a_password_like_any_other(world
         assert (await client.post(LOGIN, json=body(password=near))).status_code in (401, 422)
 
 
-@pytest.mark.parametrize("password", ["", "x" * 4097, None, 5, ["x"], {"$ne": ""}])
-async def test_what_can_be_no_password_is_refused_without_being_repeated(world: World, password: Any) -> None:
-    answer = await (await world.client()).post(LOGIN, json=body(password=password))
-    assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "password"
-    assert "xxxx" not in answer.text
+NO_PASSWORDS: tuple[Any, ...] = ("", "x" * 4097, None, 5, ["x"], {"$ne": ""})
+
+
+async def test_what_can_be_no_password_is_refused_without_being_repeated(world: World) -> None:
+    for password in NO_PASSWORDS:
+        answer = await (await world.client()).post(LOGIN, json=body(password=password))
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "password"
+        assert "xxxx" not in answer.text
 
 
 # Too many failures ---------------------------------------------------------------------------------------------------------
@@ -269,29 +272,29 @@ async def test_a_used_refresh_token_that_comes_again_ends_the_session_and_its_st
     assert await me(client, bystander["access_token"]) == 200
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        ".",
-        "x",
-        "1",
-        "1.x",
-        "-1.x",
-        "0.x",
-        "9" * 19 + ".x",
-        "9" * 250,
-        "１.x",
-        "\u0000",
-        "1.\u0000",
-        "{own}.x",
-        "{own}",
-    ],
+NO_REFRESH_TOKENS: tuple[Any, ...] = (
+    "",
+    ".",
+    "x",
+    "1",
+    "1.x",
+    "-1.x",
+    "0.x",
+    "9" * 19 + ".x",
+    "9" * 250,
+    "１.x",
+    "\u0000",
+    "1.\u0000",
+    "{own}.x",
+    "{own}",
 )
-async def test_a_made_up_refresh_token_opens_nothing(world: World, token: str) -> None:
-    token = token.replace("{own}", str(world.store.id))
-    answer = await (await world.client()).post(REFRESH, json={"refresh_token": token})
-    assert answer.status_code == 401 and answer.json()["code"] == "session_ended"
+
+
+async def test_a_made_up_refresh_token_opens_nothing(world: World) -> None:
+    for token in NO_REFRESH_TOKENS:
+        token = token.replace("{own}", str(world.store.id))
+        answer = await (await world.client()).post(REFRESH, json={"refresh_token": token})
+        assert answer.status_code == 401 and answer.json()["code"] == "session_ended"
 
 
 async def test_case_25_after_logout_neither_token_is_worth_anything(world: World) -> None:

@@ -370,7 +370,6 @@ async def test_ten_thousand_operations_leave_every_stream_equal_to_a_fresh_look(
             if every:
                 await f.watcher.agrees()
         floor.loose = False
-    print(floor.outcomes, certain, world.hub.fanout.resets)
     refused = OPERATIONS - sum(floor.outcomes[a.__name__] for a in EVERY)
     assert 0.15 < refused / OPERATIONS < 0.4, floor.outcomes
     assert all(floor.outcomes[a.__name__] > 5 for a in EVERY), floor.outcomes

@@ -50,13 +50,15 @@ def number_of(identity: str) -> int:
 class Watcher:
     """`rows` follow the stream. `frames` are all data frames ever applied, `said` all control frames."""
 
-    def __init__(self, world: World, viewer: Viewer, store: Store | None = None) -> None:
+    def __init__(self, world: World, viewer: Viewer, store: Store | None = None, *, follows: bool = True) -> None:
+        """`follows` False: only listen, the list is not kept."""
         self.world = world
         self.store = store or world.store
         self.viewer = viewer
         self.rows: Rows = {}
         self.floor = 0
         self.last = ""
+        self.follows = follows
         self.stale = False
         self.frames: list[dict[str, Any]] = []
         self.said: list[dict[str, Any]] = []
@@ -117,7 +119,7 @@ class Watcher:
         assert number_of(identity) > number_of(self.last), f"{frame} comes after {self.last}"
         self.last = identity
         self.frames.append(frame)
-        if number_of(identity) <= self.floor or self.stale:
+        if number_of(identity) <= self.floor or self.stale or not self.follows:
             return
         lead = data.get("lead")
         if event == "lead.entered":
