@@ -5,6 +5,7 @@ declares its own line of the timeline; what each view may see of it follows from
 """
 
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar
 
 Changes = dict[str, list[Any]]
@@ -28,7 +29,7 @@ class Fact:
         KINDS[cls.kind] = cls
 
     def body(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: getattr(self, name) for name in _names(type(self))}
 
     @classmethod
     def stored(cls, kind: str, body: dict[str, Any] | None) -> "Fact":
@@ -36,12 +37,16 @@ class Fact:
         known = KINDS.get(kind)
         if known is None or body is None:
             return Forgotten(was=kind)
-        names = {f.name for f in fields(known)}
-        return known(**{k: v for k, v in body.items() if k in names})
+        return known(**{k: v for k, v in body.items() if k in _names(known)})
 
     @property
     def changes_of_lead(self) -> Changes:
         return getattr(self, "changes", {})
+
+
+@cache
+def _names(kind: type[Fact]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import tarfile
 import tempfile
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -85,7 +86,7 @@ def _unpack(file: Path, folder: Path) -> None:
         try:
             with tarfile.open(file) as archive:
                 archive.extractall(scratch, filter="data")
-        except (OSError, tarfile.TarError) as error:
+        except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
             raise UnsafeSettings(f"{file} can't be read as a backup: {error}.") from None
         found = _databases(Path(scratch))
         if not found[0].exists():

@@ -14,6 +14,7 @@ from typing import Any
 
 import main
 from backend.inbox import deliveries
+from backend.store import migrate
 from backend.store.database import Store
 from backend.store.journal import Recorded
 from backend.streams.tail import Tail
@@ -82,6 +83,8 @@ def hub(folder: str, mark: str, point: str) -> int:
 
 def listen() -> None:
     child = 0
+    for kind in ("control", "company"):
+        migrate._newest(kind)  # type: ignore[arg-type]  # known to every fork, as the imports are
     for line in sys.stdin:
         command, *args = line.rstrip("\n").split("\t")
         if command == "hub":

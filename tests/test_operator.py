@@ -224,6 +224,7 @@ def test_a_company_that_can_not_be_created_is_refused_in_words(
     folder: Path, slug: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main, "configure_logs", lambda style: None)  # it would take pytest's own handlers away
     before = sorted(folder.rglob("*"))
     assert main.main(["--data", str(folder), "company", "create", slug]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("leadfloor: ")

@@ -98,6 +98,7 @@ def said(tx: Tx, channel: str, account: str, message: Said) -> Outcome:
             "last_message_at": sent_at,
             "waiting_since": sent_at,
             "unread": 1,
+            **_phone(message),
         }
         done = capture(tx, machine, _captured(channel, message), known_as=known_as, arriving=arriving)
         columns: dict[str, Any] = {}
@@ -120,9 +121,14 @@ def _captured(channel: str, message: Said) -> dict[str, Any]:
     source = SOURCES.get(channel, "Other")
     return {
         "name": message.sender.name or message.sender.phone or f"{source} contact",
-        "phone": message.sender.phone,
         "source": f"{source} ad" if message.referral and channel == "whatsapp" else source,
     }
+
+
+def _phone(message: Said) -> dict[str, str]:
+    """The number as the provider vouches for it: it needs no reading again."""
+    phone = message.sender.phone
+    return {"phone": phone, "phone_reversed": phone[:0:-1]} if phone else {}
 
 
 def _awake(tx: Tx, machine: Viewer, lead_id: int) -> Done:

@@ -47,6 +47,24 @@ def gone(stream: Stream) -> bool:
     return last["event"] == "bye" and last["data"]["reason"] == "revoked" and last["data"]["reconnect"] is False
 
 
+class Counting(Passwords):
+    """Passwords that remember what they were checked against."""
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__(rounds)
+        self.checked: list[str | None] = []
+
+    async def matches(self, password: str, stored: str | None) -> bool:
+        self.checked.append(stored)
+        return await super().matches(password, stored)
+
+
+def count_checks(world: World) -> Counting:
+    world.hub.passwords.close()
+    counting = world.hub.passwords = Counting(4)
+    return counting
+
+
 def from_address(world: World, address: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(world.app, client=(address, 1)), base_url="http://hub")
 
@@ -117,16 +135,8 @@ async def test_case_26_everything_that_is_wrong_gets_one_and_the_same_answer(wor
 
 
 async def test_case_26_a_password_is_checked_whatever_is_wrong(world: World) -> None:
-    class Counting(Passwords):
-        checked: list[str | None] = []
-
-        async def matches(self, password: str, stored: str | None) -> bool:
-            self.checked.append(stored)
-            return await super().matches(password, stored)
-
     await suspend(world, "sales2")
-    world.hub.passwords.close()
-    counting = world.hub.passwords = Counting(4)
+    counting = count_checks(world)
     client = await world.client()
     for other in ({}, {"company": "nowhere"}, {"username": "nobody"}, {"password": "wrong"}, {"username": "sales2"}):
         await client.post(LOGIN, json=body(**other))
@@ -184,10 +194,12 @@ async def test_case_27_twenty_failures_a_minute_are_enough_and_successes_do_not_
             await sign_in(guesser, end_session="oldest")
         for attempt in range(20):
             assert (await guesser.post(LOGIN, json=body(password=f"guess {attempt}"))).status_code == 401
+        counting = count_checks(world)
         for password in ("guess 21", PASSWORD):
             answer = await guesser.post(LOGIN, json=body(password=password))
             assert answer.status_code == 429 and answer.json()["code"] == "too_many"
             assert int(answer.headers["retry-after"]) > 0
+        assert counting.checked == []  # who has used his guesses up costs no more work
         await sign_in(other, end_session="oldest")  # the account is not locked, the address is
 
 
