@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import Route
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount, Route
 
 import jobs.worker
 import ui.shell
@@ -14,9 +15,16 @@ import ui.shell
 from .api import auth, health, inbox, leads, problems, stream, users, webhooks
 from .api.edge import Edge
 from .hub import Hub
-from .streams.sse import Shim
+from .streams.sse import Receive, Scope, Send, Shim
 
-ROUTERS = (auth.api, leads.api, users.api, inbox.api, webhooks.api, health.api)
+ROUTERS = (
+    webhooks.api,
+    leads.api,
+    inbox.api,
+    users.api,
+    auth.api,
+    health.api,
+)  # the busiest first: they are tried in order
 
 
 def create_app(hub: Hub, *, screens: bool = True) -> FastAPI:
@@ -55,10 +63,27 @@ def create_app(hub: Hub, *, screens: bool = True) -> FastAPI:
     app.router.routes.append(Route("/api/v1/stream", stream.StreamEndpoint(), methods=["GET"]))
     _describe_streams(app)
     if screens:
+        app.router.routes.append(Unknown(app))
         ui.shell.install(app, hub)
     app.add_middleware(Edge, most_bytes=webhooks.MOST_BYTES, https=hub.settings.https)
     app.add_middleware(Shim)
     return app
+
+
+class Unknown(Mount):
+    """What is left under /api once every route has had its turn: 405 where only the method is wrong, else 404.
+
+    The screens answer every path; a machine must not get a page of theirs.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__("/api", app=self._refuse, name="unknown")
+        self._routes_before = tuple(app.router.routes)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = {**scope, "path": scope["path"], "root_path": ""}
+        partial = any(route.matches(asked)[0] is Match.PARTIAL for route in self._routes_before)
+        raise HTTPException(405 if partial else 404)
 
 
 def _describe_streams(app: FastAPI) -> None:

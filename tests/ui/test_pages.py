@@ -116,3 +116,13 @@ async def test_an_empty_hub_is_set_up_once_by_its_link(tmp_path: Path) -> None:
                 assert done.status_code == 303 and done.headers["location"] == "/"
                 assert (await client.get("/")).headers["location"] == "/board"
                 assert (await client.get(link)).status_code == 303
+
+
+async def test_machines_never_get_a_page(client: httpx.AsyncClient) -> None:
+    for method, path, status in (
+        ("GET", "/api/v1/nothing", 404),
+        ("DELETE", "/api/v1/me", 405),
+        ("PUT", "/api/v1/leads/1", 405),
+    ):
+        answer = await client.request(method, path)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
