@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import httpx
 import orjson
 import pytest
 
+from backend.leads import actions
+from backend.store.answers import Key, answered
 from backend.store.ids import DAY, SECOND
-from tests.world import World, a_world, contents
+from tests.world import DEADLINE, World, a_world, contents, within
 
 from .test_authorisation import operations
 
@@ -297,6 +300,22 @@ async def test_case_42_twenty_equal_calls_at_once_make_one_lead_and_get_one_answ
     assert leads_of(world) == 1
     journal = [row for row in contents(world.store)["journal"] if row[2] == "lead.captured"]
     assert len(journal) == 1 and answers[0].json()["fact"] == str(journal[0][0])
+
+
+async def test_case_42_equal_calls_in_one_commit_are_one_call(world: World) -> None:
+    viewer, held = await world.viewer("admin"), threading.Event()
+    key = Key(viewer.person_id or 0, "k", b"0" * 32)
+    before = world.store.write(lambda tx: held.wait(DEADLINE))  # while it holds the writer, the others come together
+    calls = [
+        world.store.write(
+            answered, key, 201, lambda tx, done: {"id": done.lead.id}, actions.capture, viewer, {"firm_name": "Acme"}
+        )
+        for _ in range(20)
+    ]
+    held.set()
+    assert await within(before)
+    answers = await within(asyncio.gather(*calls))
+    assert len({answer.body for answer in answers}) == 1 and leads_of(world) == 1
 
 
 async def test_case_42_the_key_belongs_to_its_body_its_route_its_person_and_its_company(world: World) -> None:

@@ -21,7 +21,7 @@ from backend.streams.fanout import BULK, MOST_HELD, Reset, Subscriber
 from backend.streams.frames import Encoder, Frame, Room
 from backend.streams.opening import catch_up
 from tests.streams.watching import Watcher, everybody, settled
-from tests.world import World
+from tests.world import World, within
 
 LEFT = {"v", "prev", "lead", "version"}
 
@@ -365,6 +365,23 @@ async def test_what_comes_while_a_replay_waits_is_bounded(world: World) -> None:
     for number in range(3 * MOST_HELD):
         subscriber.give(Frame("lead.left", number, b"}"))
     assert len(subscriber.held) <= MOST_HELD and isinstance(subscriber.held[0], Reset)
+
+
+async def test_a_reset_that_comes_while_a_replay_is_read_is_said_in_its_place(world: World) -> None:
+    """What was held went with it: the client is told, after `ready`."""
+    watcher = Watcher(world, await world.viewer("sales1"))
+    watcher.subscriber = subscriber = Subscriber(world.store.id, b"", watcher.viewer, lambda: None, lambda: None)
+    world.hub.fanout.join(subscriber)
+    opening = asyncio.create_task(_catch_up(world, subscriber))
+    await asyncio.sleep(0)
+    head = (await world.store.read(journal.read_head)).number
+    subscriber.give(Frame("lead.left", head + 1, b'"lead":"1","version":1}', 1))
+    world.hub.fanout.reset_all(world.store.id, "gap", head + 2)
+    subscriber.give(Frame("lead.left", head + 3, b'"lead":"2","version":1}', 2))
+    await within(opening)
+    watcher.take()
+    assert [s["event"] for s in watcher.said] == ["hello", "ready", "reset"]
+    assert [f["data"]["lead"] for f in watcher.frames] == ["2"]
 
 
 async def test_an_erased_fact_still_says_that_its_lead_came_changed_or_went(world: World) -> None:
