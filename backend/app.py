@@ -44,7 +44,7 @@ def create_app(hub: Hub, *, screens: bool = True) -> FastAPI:
         try:
             yield
         finally:
-            worker.stop()
+            await worker.stop()
             await hub.close()
 
     app = FastAPI(

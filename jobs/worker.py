@@ -1,5 +1,6 @@
 """Runs the ticks of `triggers.py`. APScheduler is the only ticker; what a tick does is an ordinary action."""
 
+import asyncio
 import logging
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -16,6 +17,7 @@ class Worker:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._ticking: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         for tick in CLOCK:
@@ -23,7 +25,10 @@ class Worker:
         self._every(1, self._watch)
         self._scheduler.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """Start nothing more, and let what runs come to its end."""
+        self._scheduler.pause()
+        await asyncio.gather(*self._ticking, return_exceptions=True)
         self._scheduler.shutdown(wait=False)
 
     def _every(self, seconds: float, run: object, *args: object) -> None:
@@ -32,6 +37,12 @@ class Worker:
         )
 
     async def _tick(self, tick: Tick) -> None:
+        task = asyncio.ensure_future(self._run(tick))
+        self._ticking.add(task)
+        task.add_done_callback(self._ticking.discard)
+        await asyncio.shield(task)
+
+    async def _run(self, tick: Tick) -> None:
         for store in self._hub.database.opened():
             if store is self._hub.database.control:
                 continue

@@ -25,13 +25,14 @@ class Fault:
     def __init__(self, real: Callable[..., Any]) -> None:
         self.words: set[str] = set()
         self.tries: list[str] = []
+        self.error: Exception = ZeroDivisionError("a fault of ours")
         self._real = real
 
     def __call__(self, tx: Tx, channel: str, account: str, message: Said) -> Any:
         self.tries.append(message.text)
         outcome = self._real(tx, channel, account, message)
         if any(word in message.text for word in self.words):
-            raise ZeroDivisionError("a fault of ours")
+            raise self.error
         return outcome
 
 

@@ -1,6 +1,7 @@
 """Inbound, exactly once: copies, poison, our own faults, and the ledger that accounts for all of it."""
 
 import asyncio
+import sqlite3
 from collections import Counter
 from random import Random
 from typing import Any
@@ -65,9 +66,10 @@ async def test_one_id_on_two_accounts_of_a_company_is_two_messages(meta: Meta) -
     control, other = meta.world.hub.database.control, "880000000000009"
     await control.write(companies.route_channel, "whatsapp", other, meta.world.store.id, None)
     await meta.world.hub.reread_routes()
-    same = text("same id")
-    await meta.tell(delivery(change(same), change(same, account=other)))
-    assert len(await meta.messages()) == 2
+    together, apart = text("same id, one post"), text("same id, two posts")
+    await meta.tell(delivery(change(together), change(together, account=other)))
+    await meta.tell(delivery(change(apart)), delivery(change(apart, account=other)))
+    assert Counter(m["text"] for m in await meta.messages()) == {together["text"]["body"]: 2, apart["text"]["body"]: 2}
     assert len(await meta.leads()) == 1 and len(await meta.conversations()) == 2
 
 
@@ -179,6 +181,18 @@ async def test_a_failed_attempt_leaves_nothing_of_itself(meta: Meta, fault: Faul
     facts = await meta.facts()
     assert facts["lead.captured"] == facts["message.received"] == 0
     assert await meta.world.store.read(reach.check) == []
+
+
+async def test_trouble_of_the_store_is_no_units_fault_and_is_not_acknowledged(meta: Meta, fault: Fault) -> None:
+    fault.words, fault.error = {"unlucky"}, sqlite3.OperationalError("interrupted")
+    body = delivery(change(text("fine"), text("unlucky")))
+    before = meta.everything()
+    answer = await meta.send(body)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert meta.everything() == before
+    fault.words = set()
+    await meta.tell(body)
+    assert await states(meta) == {"processed": 2}
 
 
 async def test_a_message_that_came_again_while_its_unit_waited_is_there_once(meta: Meta, fault: Fault) -> None:

@@ -28,9 +28,10 @@ def test_ids_of_many_threads_are_unique_and_rise_within_each() -> None:
 
 
 def test_a_burst_in_one_moment_borrows_from_the_next() -> None:
-    ids = Ids(lambda: NOW)
+    ids = Ids(lambda: NOW, node=5)
     made = [ids() for _ in range(10_000)]
     assert made == sorted(set(made))
+    assert {i >> 12 & 1023 for i in made} == {5}  # never into the ids of another node
     assert made[-1] < first_id_at(NOW + 5000)  # 10,000 ids are three milliseconds' worth
 
 

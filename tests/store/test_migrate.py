@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -128,13 +129,22 @@ def test_a_newer_schema_is_refused_with_the_reason_and_left_alone(folder: Path) 
 
 
 def test_two_processes_may_migrate_the_same_database_at_once(tmp_path: Path, newest: str) -> None:
+    """Both have looked for their newest revision, and say so, before either begins."""
     path = tmp_path / "new.db"
     code = (
-        "import sys, pathlib; from backend.store.migrate import upgrade; upgrade('company', pathlib.Path(sys.argv[1]))"
+        "import sys, pathlib; from backend.store import migrate; migrate._newest('company'); print('ready', flush=True)\n"
+        "sys.stdin.readline(); migrate.upgrade('company', pathlib.Path(sys.argv[1]))"
     )
     started = [
-        subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)
+        subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        for _ in range(2)
     ]
+    for process in started:
+        assert process.stdout and process.stdout.readline() == b"ready\n"
+    for process in started:
+        assert process.stdin
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
     ended = [(process.communicate(timeout=DEADLINE)[1], process.returncode) for process in started]
     assert ended == [(b"", 0)] * 2
     assert revision(path) == newest and "journal" in tables(path)

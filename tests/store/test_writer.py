@@ -250,6 +250,9 @@ async def test_a_full_disk_fails_what_it_stops_and_nothing_half_done_stays(floor
     waits = [floor.demo.write(put, "a"), floor.demo.write(huge), floor.demo.write(put, "b"), floor.demo.write(put, "c")]
     gate.open()
     assert await outcomes(held, *waits) == [None, "a", Unavailable, "b", "c"]
+    with pytest.raises(Unavailable) as full:
+        await waits[1]
+    assert str(full.value.__cause__) == "database or disk is full"
     assert floor.demo.read_now(recorded_names) == ["a", "b", "c"]
     assert floor.numbers() == sorted(set(floor.numbers())) and len(floor.numbers()) == 3
     assert floor.demo.read_now(journal.check) == []
