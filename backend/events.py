@@ -5,7 +5,6 @@ declares its own line of the timeline; what each view may see of it follows from
 """
 
 from dataclasses import dataclass, field, fields
-from functools import cache
 from typing import Any, ClassVar
 
 Changes = dict[str, list[Any]]
@@ -44,9 +43,13 @@ class Fact:
         return getattr(self, "changes", {})
 
 
-@cache
+_NAMES: dict[type[Fact], tuple[str, ...]] = {}
+
+
 def _names(kind: type[Fact]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind))
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(f.name for f in fields(kind))
+    return _NAMES[kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import figures, floor, store, streams, webhooks
+from . import figures, floor, machine, store, streams, webhooks
 
 Bench = Callable[[Path, Path, bool], list[figures.Row]]
 """(template of the data folder, folder to work in, quick) → rows. Raises figures.Wrong."""
@@ -27,8 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     parts = [f"## Leadfloor, measured {time.strftime('%Y-%m-%d %H:%M')}{', quick' if args.quick else ''}", ""]
-    parts.append(figures.machine())
-    wrong = 0
+    parts.append(machine.described())
+    tables, wrong, others = [], 0, machine.Others()
     with tempfile.TemporaryDirectory(prefix="leadfloor-bench-") as place:
         template, work = Path(place) / "template", Path(place)
         _say("building the floor …")
@@ -37,11 +37,11 @@ def main(argv: list[str] | None = None) -> int:
             title, measure = BENCHES[name]
             _say(f"{name} …")
             try:
-                parts.append(figures.table(title, measure(template, work, args.quick)))
+                tables.append(figures.table(title, measure(template, work, args.quick)))
             except figures.Wrong as fault:
                 wrong += 1
-                parts.append(f"### {title}\n\nWRONG, so not measured: {fault}\n")
-    text = "\n".join(parts)
+                tables.append(f"### {title}\n\nWRONG, so not measured: {fault}\n")
+    text = "\n".join([*parts, others.words(), "", *tables])
     print(text)
     OUT.mkdir(exist_ok=True)
     (OUT / f"{time.strftime('%Y%m%d-%H%M%S')}.md").write_text(text)

@@ -33,7 +33,7 @@ async def work(job: dict[str, Any]) -> None:
     answer = {
         "accepted": warm + senders.statuses[200],
         "refused": {status: n for status, n in senders.statuses.items() if status != 200},
-        "seconds": seconds,
+        "per_second": len(measured) / seconds,
         "p50": percentile(waits, 0.5),
         "p99": percentile(waits, 0.99),
         "max": waits[-1],

@@ -1,14 +1,8 @@
 """Figures of several runs, and the one table they end in."""
 
-import os
-import platform
-import sqlite3
 import statistics
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 RUNS = 3
 
@@ -71,34 +65,3 @@ def spread(seconds: Sequence[float]) -> str:
     """`p50 1.2, p99 3.4 ms`."""
     ordered = sorted(seconds)
     return f"p50 {ms(percentile(ordered, 0.5))}, p99 {ms(percentile(ordered, 0.99))} ms"
-
-
-def machine() -> str:
-    """What it was measured on, and how busy that was with other things."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return "\n".join(
-        [
-            f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {platform.system()} {platform.release()}, "
-            f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
-            f"One fsync of 4 KiB: {ms(_fsync())} ms. Load average before the first run: {os.getloadavg()[0]:.1f}",
-            "",
-        ]
-    )
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _fsync() -> float:
-    """The median of what makes a commit durable, in seconds: the floor under one transaction per message."""
-    took = []
-    with tempfile.TemporaryFile() as file:
-        for _ in range(50):
-            file.write(bytes(4096))
-            file.flush()
-            started = time.perf_counter()
-            os.fsync(file.fileno())
-            took.append(time.perf_counter() - started)
-    return statistics.median(took)

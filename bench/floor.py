@@ -65,7 +65,7 @@ async def furnish(folder: Path) -> None:
                 given = {"username": f"{role.lower()}{n}", "name": f"{role.title()} {n}", "role": role}
                 person = await store.write(people.add, machine, {**given, "manager_id": manager})
                 managers += [person.id] if role == "MANAGER" else []
-        await store.write(companies.change_settings, machine, inbound="fewest")
+        await store.write(lambda tx: companies.change_settings(tx, machine, inbound="fewest"))
         await hub.database.control.write(companies.route_channel, "whatsapp", ACCOUNT, store.id, None)
         rng = Random("customers")  # no run's seed: its messages must not be the runs' duplicates
         hellos = (body(n, rng) for n in range(CUSTOMERS))

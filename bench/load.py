@@ -1,4 +1,4 @@
-"""Load: prepared requests on keep-alive connections, one under way on each. Raw protocols, so that the client is not what is measured."""
+"""Load: prepared requests on keep-alive connections, one under way on each. Raw protocols: the client is not what is measured."""
 
 import asyncio
 import re
@@ -66,8 +66,7 @@ class Load:
         return time.perf_counter() - began
 
     def _expect(self, count: int) -> None:
-        self.statuses.clear()
-        self.waits, self._expected = [], count
+        self.statuses, self.waits, self._expected = Counter(), [], count
         self._all.clear()
 
     def answered(self, connection: "Connection", status: int, since: float) -> None:
@@ -75,11 +74,9 @@ class Load:
         self.statuses[status] += 1
         if len(self.waits) == self._expected:
             self._all.set()
-        if not status:
-            return
-        if self._queue:
+        if status and self._queue:
             connection.send(*self._queue.popleft())
-        else:
+        elif status:
             self.idle.append(connection)
 
 

@@ -18,6 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 import main as door
 from backend.hub import Hub
 from backend.store.database import Store
+from backend.store.journal import Recorded
+from backend.store.transactions import Tx
 
 from . import floor
 from .figures import percentile
@@ -58,16 +60,15 @@ class Probe:
 
     def stamp_commits(self) -> None:
         """Note when COMMIT returned in the writer's thread: before the loop hears of it."""
-        commit, committed = Store.commit, self.committed
+        commit = Store.commit
 
-        def stamped(store: Store, tx: Any) -> Any:
+        def stamped(store: Store, tx: Tx) -> list[Recorded]:
             facts = commit(store, tx)
             now = time.monotonic()
             self.committed.extend((f.number, now) for f in facts)
             return facts
 
-        Store.commit = stamped  # type: ignore[method-assign]
-        del committed
+        Store.commit = stamped  # type: ignore[method-assign, assignment]
 
 
 def noop() -> FastAPI:

@@ -5,6 +5,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ from .figures import RUNS, Row, spread
 CALLERS = (1, 8, 32, 128)
 MANY = 64
 """Units in a transaction of the batched replay: as many as the writer takes into one commit."""
+SINGLY = "bare sqlite3, the same SQL, one transaction each"
+AIMS = {"the store, one caller": 0.6, "the store, 32 callers": 2.0}
+"""Times the speed of `SINGLY` in the same round."""
 Messages = Sequence[tuple[str, bytes, list[deliveries.Numbered]]]
 
 
@@ -30,6 +34,8 @@ def run(template: Path, work: Path, quick: bool) -> list[Row]:
     count = 3_000 if quick else 12_000
     bodies = floor.bodies(count, seed=1)
     units = bare.record(floor.copy(template, work / "record"), bodies)
+    gc.collect()
+    gc.freeze()  # the noted statements are millions of objects: nobody should walk them meanwhile
 
     def through_store(callers: int) -> Measured:
         folder = floor.copy(template, work / "store")
@@ -39,37 +45,35 @@ def run(template: Path, work: Path, quick: bool) -> list[Row]:
 
     def in_bare(per_transaction: int) -> Measured:
         folder = floor.copy(template, work / "bare")
-        gc.freeze()  # the noted statements are millions of objects: nobody should walk them meanwhile
         played = bare.replay(folder, units, per_transaction)
         floor.check(folder, count)
         return Measured(count / played.seconds, played.cpu / count * 1e6, spread(played.each))
 
-    singly = _row("bare sqlite3, the same SQL, one transaction each", lambda: in_bare(1))
-    batched = _row(f"bare sqlite3, the same SQL, {MANY} messages in a transaction", lambda: in_bare(MANY))
-    del units
+    measures: dict[str, Callable[[], Measured]] = {
+        **{f"the store, {_callers(n)}": partial(through_store, n) for n in CALLERS},
+        SINGLY: partial(in_bare, 1),
+        f"bare sqlite3, the same SQL, {MANY} messages in a transaction": partial(in_bare, MANY),
+    }
+    # round by round, so that what else the machine does meets all of them alike
+    rounds = [{what: measure() for what, measure in measures.items()} for _ in range(RUNS)]
     gc.unfreeze()
-    rows = []
-    for callers in CALLERS:
-        aim = {1: 0.6, 32: 2.0}.get(callers)
-        rows.append(_row(f"the store, {_named(callers)}", lambda n=callers: through_store(n), aim, singly))  # type: ignore[misc]
-    return [*rows, singly, batched]
+    return [_row(what, rounds) for what in measures]
 
 
-def _named(callers: int) -> str:
-    return "one caller" if callers == 1 else f"{callers} callers"
+def _callers(n: int) -> str:
+    return "one caller" if n == 1 else f"{n} callers"
 
 
-def _row(what: str, measure: Callable[[], Measured], aim: float | None = None, beside: Row | None = None) -> Row:
-    measured = [measure() for _ in range(RUNS)]
-    middle = sorted(measured)[len(measured) // 2]
-    figures = [m.per_second for m in measured]
-    ratio = statistics.median(figures) / beside.median if beside else 0.0
+def _row(what: str, rounds: Sequence[dict[str, Measured]]) -> Row:
+    measured = [one[what] for one in rounds]
+    ratio = statistics.median(one[what].per_second / one[SINGLY].per_second for one in rounds)
+    aim = AIMS.get(what)
     return Row(
         what,
-        figures,
+        [m.per_second for m in measured],
         "/s",
         cpu=[m.cpu for m in measured],
-        note=middle.note + (f"; {ratio:.2f} × bare" if beside else ""),
+        note=f"{sorted(measured)[len(measured) // 2].note}; {ratio:.2f} × bare",
         target=f"≥ {aim:g} × bare" if aim else "",
         met=ratio >= aim if aim else None,
     )

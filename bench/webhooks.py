@@ -1,6 +1,7 @@
 """Signed webhooks over HTTP against a real hub process, each committed before its 200; beside it a route that does nothing."""
 
 import json
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from . import floor
 from .figures import RUNS, Row, Wrong, ms
 from .processes import CLIENT_CORE, Process, measured, serving
 
-RATE, CONNECTIONS = 320, 64
+RATE, OPEN_CONNECTIONS, CONNECTIONS = 320, 256, 64
 AIM_WAIT, AIM_LATE, AIM_RATE = 0.050, 0.010, 2_500
 
 
@@ -25,13 +26,15 @@ class Taken(NamedTuple):
 def run(template: Path, work: Path, quick: bool) -> list[Row]:
     steady, busy = RATE * (10 if quick else 60), 8_000 if quick else 30_000
 
-    def against(kind: str, count: int, **job: Any) -> list[Taken]:
-        return [_taken(kind, floor.copy(template, work / "hub"), count, seed, job) for seed in range(RUNS)]
+    def taken(kind: str, count: int, seed: int, **job: Any) -> Taken:
+        return _taken(kind, floor.copy(template, work / "hub"), count, seed, job)
 
-    opened = against("hub", steady, rate=RATE, connections=256)
-    closed = against("hub", busy, connections=CONNECTIONS)
-    idle_opened = against("noop", RATE * 10, rate=RATE, connections=256)
-    idle_closed = against("noop", busy, connections=CONNECTIONS)
+    opened, idle_opened, closed, idle_closed = [], [], [], []
+    for seed in range(RUNS):  # round by round, so that what else the machine does meets all of them alike
+        opened.append(taken("hub", steady, seed, rate=RATE, connections=OPEN_CONNECTIONS))
+        idle_opened.append(taken("noop", RATE * 10, seed, rate=RATE, connections=OPEN_CONNECTIONS))
+        closed.append(taken("hub", busy, seed, connections=CONNECTIONS))
+        idle_closed.append(taken("noop", busy, seed, connections=CONNECTIONS))
     return [
         *_open_rows(opened, idle_opened),
         _most(f"closed loop, {CONNECTIONS} connections", closed, AIM_RATE),
@@ -53,17 +56,16 @@ def _taken(kind: str, folder: Path, count: int, seed: int, job: dict[str, Any]) 
 
 def _open_rows(hub: list[Taken], idle: list[Taken]) -> list[Row]:
     def row(what: str, figure: Callable[[Taken], float], aim: float | None = None) -> Row:
-        figures, beside = ([figure(t) for t in some] for some in (hub, idle))
-        made = Row(f"open loop, {RATE}/s, {what}", [f * 1e3 for f in figures], "ms", most=False)
+        figures = [figure(t) for t in hub]
         return Row(
-            made.what,
-            made.runs,
-            made.unit,
+            f"open loop, {RATE}/s, {what}",
+            [f * 1e3 for f in figures],
+            "ms",
             most=False,
             cpu=[t.cpu for t in hub] if what == "p50" else (),
-            note=f"a route that does nothing: {ms(sorted(beside)[len(beside) // 2])} ms",
+            note=f"a route that does nothing: {ms(statistics.median(figure(t) for t in idle))} ms",
             target=f"≤ {ms(aim)} ms" if aim else "",
-            met=made.median <= aim * 1e3 if aim else None,
+            met=statistics.median(figures) <= aim if aim else None,
         )
 
     return [
@@ -76,9 +78,14 @@ def _open_rows(hub: list[Taken], idle: list[Taken]) -> list[Row]:
 
 
 def _most(what: str, taken: list[Taken], aim: int | None = None) -> Row:
-    rates = [t.client["accepted"] / t.client["seconds"] for t in taken]
+    rates = [t.client["per_second"] for t in taken]
     middle = taken[rates.index(sorted(rates)[len(rates) // 2])].client
-    row = Row(what, rates, "/s", cpu=[t.cpu for t in taken])
-    note = f"p50 {ms(middle['p50'])}, p99 {ms(middle['p99'])} ms"
-    met = row.median >= aim if aim else None
-    return Row(what, rates, "/s", cpu=row.cpu, note=note, target=f"≥ {aim:,}/s" if aim else "", met=met)
+    return Row(
+        what,
+        rates,
+        "/s",
+        cpu=[t.cpu for t in taken],
+        note=f"p50 {ms(middle['p50'])}, p99 {ms(middle['p99'])} ms",
+        target=f"≥ {aim:,}/s" if aim else "",
+        met=statistics.median(rates) >= aim if aim else None,
+    )

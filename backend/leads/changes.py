@@ -14,7 +14,7 @@ from ..store.statements import Statement, insert_into, prepare
 from ..store.tables.leads import identities, lead_shares, lead_words, leads
 from ..store.transactions import Rx, Tx
 from .fields import LeadRow, Shares, words
-from .reach import in_reach, settle
+from .reach import DECIDING, in_reach, settle
 
 
 class Done(NamedTuple):
@@ -108,7 +108,7 @@ def change(
     _write(tx, before, after)
     if after_shares != shares:
         _write_shares(tx, before.id, after_shares)
-    moved = settle(tx, before, after, after_shares)
+    moved = settle(tx, before, after, after_shares, same_place=DECIDING.isdisjoint(changes))
     recorded = record(
         tx,
         viewer,

@@ -155,7 +155,8 @@ def cleaned(given: Mapping[str, Any], region: str | None) -> dict[str, Any]:
         raise Invalid("There is no such field to write.", field=sorted(unknown)[0])
     out: dict[str, Any] = {}
     for name, value in given.items():
-        out[name] = _CLEANERS.get(name, _text)(name, value)
+        clean: Callable[[str, Any], Any] = _CLEANERS.get(name, _text)
+        out[name] = clean(name, value)
     if "phone" in out:
         out["phone"], digits = normal_phone(out["phone"], region)
         out["phone_reversed"] = digits[::-1] or None

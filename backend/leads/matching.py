@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import bindparam, select, union_all
 
 from ..store.statements import Statement, prepare
 from ..store.tables.leads import identities
@@ -33,5 +33,10 @@ def match(rx: Rx, candidates: Sequence[Identity]) -> Match:
 
 @lru_cache(16)
 def _known(n: int) -> Statement:
-    each = [and_(identities.c.kind == bindparam(f"k{i}"), identities.c.value == bindparam(f"v{i}")) for i in range(n)]
-    return prepare(select(identities.c.kind, identities.c.value, identities.c.lead_id).where(or_(*each)))
+    each = [
+        _ONE.where(identities.c.kind == bindparam(f"k{i}"), identities.c.value == bindparam(f"v{i}")) for i in range(n)
+    ]
+    return prepare(union_all(*each))
+
+
+_ONE = select(identities.c.kind, identities.c.value, identities.c.lead_id)

@@ -157,20 +157,35 @@ def placed(row: LeadRow, pool_open: bool, *, as_if_live: bool = False) -> Placed
     )
 
 
-def settle(tx: Tx, before: LeadRow | None, after: LeadRow, shares: Shares, keep: frozenset[str] | None = None) -> Moved:
+def settle(
+    tx: Tx,
+    before: LeadRow | None,
+    after: LeadRow,
+    shares: Shares,
+    keep: frozenset[str] | None = None,
+    *,
+    same_place: bool = False,
+) -> Moved:
     """Owe the access and counts that `after` has, and say who hears of the change.
 
-    `keep` narrows the new keys to some: a move in the hierarchy first only takes away.
+    `keep` narrows the new keys to some: a move in the hierarchy first only takes away. `same_place`: nothing changed that
+    decides who sees the lead, so whoever sees it goes on seeing it.
     """
     ledger = tx.owes(Reach)
     old = ledger.standing(after.id, before)
-    keys = lead_reach(placed(after, settings_of(tx).pool_open), shares, people_of(tx))
+    keys = old.keys if same_place else lead_reach(placed(after, settings_of(tx).pool_open), shares, people_of(tx))
     if keep is not None:
         keys &= keep
     new = stand(after, keys)
     ledger.put(after.id, old, new)
     audience = {key: (WAS if key in old.keys else 0) | (IS if key in keys else 0) for key in old.keys | keys}
     return Moved(audience, (WAS if old.live else 0) | (IS if new.live else 0))
+
+
+DECIDING = frozenset(
+    {"status", "salesperson_id", "warrior_id", "partner_company_id", "support_id", "archived_at", "shared_with"}
+)
+"""What of a lead decides who sees it."""
 
 
 def in_reach(tx: Tx, viewer: Viewer, lead: LeadRow, shares: Shares) -> bool:

@@ -159,8 +159,9 @@ class Writer:
             if not at_commit and len(jobs) > 1:
                 jobs = _run_again(lane, jobs, guilty=jobs[-1] if isinstance(error, TransactionLost) else None)
             for job in jobs:
-                job.error = Unavailable()
-                job.error.__cause__ = error
+                if not isinstance(job.error, Unavailable):  # of its own: it says better what the matter was
+                    job.error = Unavailable()
+                    job.error.__cause__ = error
         finally:
             self._running = None
             waiting = self._waiting[store]

@@ -4,6 +4,7 @@ A subscriber has a queue of shared bytes; a transport (`sse.py`) empties it. Who
 `reset`; rights that change purge the queue before anything else is written.
 """
 
+import asyncio
 import logging
 import time
 from collections import defaultdict
@@ -22,6 +23,8 @@ MOST_QUEUED = 256 * 1024
 SLOW_SECONDS = 10.0
 BULK = 200
 """More leads than this in one batch for one room: one `reset` says it all."""
+REPLAYS = 16
+"""Replays read at once; of a herd that comes back together the rest waits."""
 MOST_HELD = 1_000
 """Live frames kept behind a replay; a stream that waits longer than that for its replay fetches again."""
 
@@ -149,6 +152,7 @@ class Fanout:
         self._rooms: dict[int, Rooms] = {}
         self.subscribers: set[Subscriber] = set()
         self.monotonic = monotonic
+        self.replays = asyncio.Semaphore(REPLAYS)
         self.frames = 0
         self.resets: dict[str, int] = defaultdict(int)
 
@@ -176,9 +180,6 @@ class Fanout:
         self.leave(subscriber)
         subscriber.viewer = viewer
         self.join(subscriber)
-
-    def rooms(self) -> int:
-        return sum(len(views) for company in self._rooms.values() for views in company.values())
 
     def count_of(self, company: int, person_id: int | None) -> int:
         return sum(1 for s in self.subscribers if s.company == company and s.viewer.person_id == person_id)

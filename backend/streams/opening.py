@@ -1,14 +1,9 @@
 """How a stream begins: it joins first, so that nothing slips by; then what was missed; then what came meanwhile."""
 
-import asyncio
-
 from ..store.database import Store
 from .fanout import Fanout, Reset, Subscriber
 from .frames import Frame
 from .replay import Replay, replay
-
-REPLAYS = asyncio.Semaphore(16)
-"""Replays read at once; a herd that comes back together waits its turn."""
 
 
 async def catch_up(fanout: Fanout, store: Store, subscriber: Subscriber, cursor: str | None) -> None:
@@ -18,7 +13,7 @@ async def catch_up(fanout: Fanout, store: Store, subscriber: Subscriber, cursor:
     """
     while True:
         asked_as, subscriber.held = subscriber.viewer, []  # what was held until now is within the snapshot read next
-        async with REPLAYS:
+        async with fanout.replays:
             missed = await store.read(replay, asked_as, cursor)
         if subscriber.closing:
             return

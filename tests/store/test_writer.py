@@ -306,7 +306,10 @@ async def test_a_stuck_action_is_interrupted_and_its_neighbours_go_on(
             floor.database.writer.watch()
             await asyncio.sleep(0)
 
-    await within(watch())
+    try:
+        await within(watch())
+    finally:
+        floor.demo.interrupt()
     assert [type(x) if isinstance(x, Exception) else x for x in await everything] == ["a", Unavailable, "b"]
     assert floor.demo.read_now(recorded_names) == ["a", "b"]
     assert floor.demo.read_now(value_of, "row1") is None

@@ -153,6 +153,7 @@ async def test_narrowing_never_widens_and_a_foreign_lead_looks_like_none(world: 
     """Invariant 32."""
     before = await cursor_now(world)
     foreign, own = (await world.owned("sales3")).lead, (await world.owned("sales1")).lead
+    await world.owned("sales1", firm_name="Another")
     answers = []
     for lead in (foreign.id, 4_711):
         watcher = Watcher(world, await world.viewer("sales1"))
@@ -160,7 +161,7 @@ async def test_narrowing_never_widens_and_a_foreign_lead_looks_like_none(world: 
         answers.append((watcher.said, watcher.frames))
     assert answers[0] == answers[1] and answers[0][1] == []
     both = await Watcher(world, await world.viewer("sales1")).open(before, lead=own.id, types=frozenset({"lead"}))
-    assert both.names() == ["lead.entered"]
+    assert [f["data"]["lead"] for f in both.frames] == [str(own.id)] and both.names() == ["lead.entered"]
     none = await Watcher(world, await world.viewer("sales1")).open(before, types=frozenset({"timeline"}))
     assert none.frames == [] and none.said[-1]["data"]["replayed"] == 0
     await world.store.write(actions.log_activity, await world.viewer("sales1"), own.id, "call")

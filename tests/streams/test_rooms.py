@@ -372,9 +372,10 @@ async def test_a_reset_that_comes_while_a_replay_is_read_is_said_in_its_place(wo
     watcher = Watcher(world, await world.viewer("sales1"))
     watcher.subscriber = subscriber = Subscriber(world.store.id, b"", watcher.viewer, lambda: None, lambda: None)
     world.hub.fanout.join(subscriber)
-    opening = asyncio.create_task(_catch_up(world, subscriber))
-    await asyncio.sleep(0)
     head = (await world.store.read(journal.read_head)).number
+    opening = asyncio.create_task(_catch_up(world, subscriber))
+    await asyncio.sleep(0)  # it reads now, and its answer can't come before this turn ends
+    assert subscriber.held == []
     subscriber.give(Frame("lead.left", head + 1, b'"lead":"1","version":1}', 1))
     world.hub.fanout.reset_all(world.store.id, "gap", head + 2)
     subscriber.give(Frame("lead.left", head + 3, b'"lead":"2","version":1}', 2))

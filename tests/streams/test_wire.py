@@ -232,7 +232,7 @@ async def test_a_lead_that_is_no_id_narrows_to_nothing(world: World, lead: str) 
 
 def _nothing_left(world: World) -> None:
     fanout = world.hub.fanout
-    assert not fanout.subscribers and fanout.rooms() == 0
+    assert not fanout.subscribers and not fanout._rooms
     assert all(store.pins == 0 for store in world.stores.values())
 
 
