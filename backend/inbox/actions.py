@@ -214,9 +214,9 @@ def _heard(tx: Tx, lead_id: int, channel: str, account: str, sent_at: int, outgo
 
 def _heard_by_lead(lead: LeadRow, message: Said, sent_at: int) -> dict[str, Any]:
     newest = lead.last_message_at is None or sent_at >= lead.last_message_at
-    columns: dict[str, Any] = {}
+    columns: dict[str, Any] = {} if lead.phone else dict(_phone(message))
     if newest:
-        columns = {"last_message": message.text[:SNIPPET], "last_message_at": sent_at}
+        columns |= {"last_message": message.text[:SNIPPET], "last_message_at": sent_at}
     if message.outgoing:  # one that comes late has not answered what was written after it
         return columns | ({"waiting_since": None, "unread": 0} if newest else {})
     return columns | {"waiting_since": lead.waiting_since or sent_at, "unread": lead.unread + 1}

@@ -362,3 +362,10 @@ async def test_logging_a_call_answers_whoever_waited(meta: Meta) -> None:
     assert (await client.post(f"/api/v1/leads/{lead['id']}/activities", json=given)).status_code == 200
     (after,) = await meta.leads()
     assert (after["waiting_since"], after["unread"]) == (None, 0)
+
+
+async def test_a_number_that_is_revealed_later_becomes_the_leads_own(meta: Meta) -> None:
+    await meta.says(text("the id alone", from_=None, from_user_id=PRIYA))
+    await meta.says(text("both", from_user_id=PRIYA))
+    await meta.says(text("the number alone"))
+    assert [lead["phone"] for lead in await meta.leads()] == [f"+{PHONE}"]
