@@ -176,8 +176,10 @@ class Database:
             return store
         async with self._opening.setdefault(company_id, asyncio.Lock()):
             if company_id not in self._open:
-                row = await self.control.read(_company, company_id)
-                self._open[company_id] = Store(row[0], self.company_file(row[0]), self, company_id)
+                slug, _ = await self.control.read(_company, company_id)
+                if not self.company_file(slug).exists():  # opening would make an empty one in its place
+                    raise Unavailable(f"The database of {slug} is missing; restore it from a backup.")
+                self._open[company_id] = Store(slug, self.company_file(slug), self, company_id)
                 self._close_idle()
             return self._open[company_id]
 

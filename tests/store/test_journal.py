@@ -248,11 +248,12 @@ async def test_a_fact_rewritten_with_a_digest_that_fits_breaks_its_seal(sealed: 
         query = "SELECT number, at, kind, actor, via, lead_id, version, side, batch, salt FROM journal JOIN journal_body USING (number)"
         *header, salt = raw.execute(f"{query} WHERE number = 15").fetchone()
     body = b'{"changes":{}}'
-    fits = journal.digest(tuple(header), salt, body)
+    of_body = journal.salted(salt, body)
+    fits = journal.digest(tuple(header), of_body)
     tamper(
         sealed,
         f"UPDATE journal_body SET body = x'{body.hex()}' WHERE number = 15",
-        f"UPDATE journal SET digest = x'{fits.hex()}' WHERE number = 15",
+        f"UPDATE journal SET body_digest = x'{of_body.hex()}', digest = x'{fits.hex()}' WHERE number = 15",
     )
     assert checked(sealed) == ["the seal of fact 20 does not hold"]
 
@@ -263,6 +264,13 @@ async def test_an_erased_body_leaves_the_proof_whole_and_the_fact_forgotten(seal
     assert checked(sealed) == []
     (fact,) = sealed.demo.read_now(facts_since, 26, 27)
     assert fact.fact == Forgotten(was="settings.changed") and fact.audience == {"all": 2}
+
+
+async def test_an_erased_fact_can_no_more_be_rewritten_than_any_other(sealed: Floor) -> None:
+    with closing(sqlite3.connect(sealed.demo.path, isolation_level=None)) as raw:
+        raw.execute("DELETE FROM journal_body WHERE number = 27")
+    tamper(sealed, "UPDATE journal SET actor = 1 WHERE number = 27")
+    assert checked(sealed) == ["fact 27 was altered"]
 
 
 # The seal ------------------------------------------------------------------------------------------------------------------

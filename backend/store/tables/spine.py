@@ -25,7 +25,8 @@ journal = Table(
     Column("version", BigInteger),
     Column("side", SmallInteger, nullable=False),  # for keys that see everything: 1 it was there, 2 it is there
     Column("batch", BigInteger),
-    Column("digest", LargeBinary(32), nullable=False),
+    Column("body_digest", LargeBinary(32), nullable=False),  # salted; it stays when the body is erased
+    Column("digest", LargeBinary(32), nullable=False),  # of the row and the body's digest
     Index(None, "lead_id", "number"),
     Index(None, "batch"),
 )

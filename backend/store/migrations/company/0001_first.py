@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=True),
         sa.Column("side", sa.SmallInteger(), nullable=False),
         sa.Column("batch", sa.BigInteger(), nullable=True),
+        sa.Column("body_digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
