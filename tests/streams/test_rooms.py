@@ -197,11 +197,13 @@ async def test_the_only_stream_of_a_company_hears_what_follows_its_change_of_rig
     watcher = Watcher(world, await world.viewer("warrior1"))
     await watcher.look()
     await watcher.open()
-    admin, warrior = await world.viewer("admin"), world.person("warrior1")
-    await asyncio.gather(
-        world.store.write(hierarchy.move_person, admin, warrior.id, version=1, role="COSALES"),
-        world.store.write(actions.capture, await world.viewer("sales1"), {"firm_name": "Next"}),
-    )
+    admin, sales1 = await world.viewer("admin"), await world.viewer("sales1")
+
+    def both(tx: Tx) -> None:
+        hierarchy.move_person(tx, admin, world.person("warrior1").id, version=1, role="COSALES")
+        actions.capture(tx, sales1, {"firm_name": "Next"})
+
+    await world.store.write(both)
     await settled(world)
     assert [f["event"] for f in watcher.take()] == ["lead.entered"]
 
@@ -342,11 +344,13 @@ async def test_more_than_two_hundred_leads_at_once_are_one_reset(world: World, l
             done = actions.capture(tx, Viewer.of(people_of(tx).by_id[sales1], people_of(tx)), {"firm_name": f"{n}"})
             if n == 0:
                 actions.assign(tx, viewer, done.lead.id, {"salesperson_id": sales2}, version=1)
+                actions.assign(tx, viewer, done.lead.id, {"salesperson_id": sales1}, version=2)
 
     await world.store.write(many, await world.viewer("admin"))
     told = await watched.told()
     mine, new_owner = watched.by_name["sales1"], watched.by_name["sales2"]
-    assert told["sales2"] == "lead.entered" and new_owner.names() == ["lead.entered", "notice"]
+    assert told["sales2"] == "lead.entered lead.left" and new_owner.names() == ["lead.entered", "notice", "lead.left"]
+    assert "notice" in mine.names()
     assert mine.stale is bulky and ("sales1" in told) is not bulky
     resets = [s["data"]["reason"] for s in mine.said if s["event"] == "reset"]
     assert resets == (["bulk"] if bulky else [])
