@@ -58,10 +58,11 @@ def create_app(hub: Hub, *, screens: bool = True) -> FastAPI:
     )
     app.state.hub = hub
     problems.install(app)
+    app.router.routes.append(Route("/api/webhook/whatsapp", webhooks.WhatsAppEndpoint(), methods=["POST"]))
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.append(Route("/api/v1/stream", stream.StreamEndpoint(), methods=["GET"]))
-    _describe_streams(app)
+    _describe_bare(app)
     if screens:
         app.router.routes.append(Unknown(app))
         ui.shell.install(app, hub)
@@ -86,12 +87,13 @@ class Unknown(Mount):
         raise HTTPException(405 if partial else 404)
 
 
-def _describe_streams(app: FastAPI) -> None:
+def _describe_bare(app: FastAPI) -> None:
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = plain()
         document["paths"].setdefault("/api/v1/stream", stream.OPENAPI)
+        document["paths"]["/api/webhook/whatsapp"].setdefault("post", webhooks.OPENAPI)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

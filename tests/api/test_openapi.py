@@ -53,7 +53,7 @@ async def test_every_route_is_in_the_document_and_the_other_way_round(world: Wor
         if isinstance(route, APIRoute)
         for method in route.methods
     }
-    assert described(await document_of(world)).keys() == served | {"GET /api/v1/stream"}
+    assert described(await document_of(world)).keys() == served | {"GET /api/v1/stream", "POST /api/webhook/whatsapp"}
 
 
 async def test_every_route_says_what_it_is_for_who_may_call_it_and_how_it_refuses(world: World) -> None:
