@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from ..access.scope import ALL, People, people_of
 from ..errors import HubError
-from ..events import LeadFact, PersonFact, SettingsChanged
+from ..events import LeadFact, PersonJoined, RightsChanged, SettingsChanged
 from ..leads.queries import truths
 from ..store.database import Store
 from ..store.journal import WAS, Recorded, facts_since, people_version
@@ -93,7 +93,7 @@ class Tail:
         kept = store.cache.get("people")
         if kept is not None and (known is None or kept[0] > known[0]):
             known = kept
-        if known is None or any(isinstance(f.fact, PersonFact | SettingsChanged) for f in facts):
+        if known is None or any(isinstance(f.fact, PersonJoined | RightsChanged | SettingsChanged) for f in facts):
             known = await store.read(_people)
         self._known[store] = known
         return known[1]

@@ -49,7 +49,9 @@ async def test_a_message_a_drag_and_a_hand_over_are_seen_by_whom_they_concern(de
 
     admin = await demo.api("admin")
     now = (await admin.get(f"/api/v1/leads/{lead['id']}")).json()
-    moved = await admin.post(f"/api/v1/leads/{lead['id']}/move", json={"status": "qualified", "version": now["version"]})
+    moved = await admin.post(
+        f"/api/v1/leads/{lead['id']}/move", json={"status": "qualified", "version": now["version"]}
+    )
     assert moved.status_code == 200
     for page in (manager1, sales1):
         await expect(card(page, lead, "qualified")).to_be_visible(timeout=SOON)
