@@ -105,17 +105,19 @@ async def test_an_empty_hub_is_set_up_once_by_its_link(tmp_path: Path) -> None:
     with nicegui_reset_globals():
         hub = Hub(Settings(data=tmp_path / "new", bcrypt_rounds=4), Time())
         app = create_app(hub)
-        async with app.router.lifespan_context(app):
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub") as client:
-                link = f"/setup/{hub.setup_token()}"
-                assert (await client.get("/setup/guess")).status_code == 303
-                assert "Set up your floor" in (await client.get(link)).text
-                given = {"company": "Acme", "slug": "acme", "name": "Ann", "username": "ann", "password": "short"}
-                assert (await client.post(link, data=given)).status_code == 422
-                done = await client.post(link, data={**given, "password": "long enough to be one"})
-                assert done.status_code == 303 and done.headers["location"] == "/"
-                assert (await client.get("/")).headers["location"] == "/board"
-                assert (await client.get(link)).status_code == 303
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub") as client,
+        ):
+            link = f"/setup/{hub.setup_token()}"
+            assert (await client.get("/setup/guess")).status_code == 303
+            assert "Set up your floor" in (await client.get(link)).text
+            given = {"company": "Acme", "slug": "acme", "name": "Ann", "username": "ann", "password": "short"}
+            assert (await client.post(link, data=given)).status_code == 422
+            done = await client.post(link, data={**given, "password": "long enough to be one"})
+            assert done.status_code == 303 and done.headers["location"] == "/"
+            assert (await client.get("/")).headers["location"] == "/board"
+            assert (await client.get(link)).status_code == 303
 
 
 async def test_machines_never_get_a_page(client: httpx.AsyncClient) -> None:
