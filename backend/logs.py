@@ -14,6 +14,8 @@ def configure(style: str, level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("apscheduler", "httpx", "httpcore", "alembic", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # a tick that is skipped because the one before still waits is no news on a busy floor
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 class _Json(logging.Formatter):

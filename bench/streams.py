@@ -17,7 +17,7 @@ from backend.store.secrets import Keys
 from . import floor
 from .figures import RUNS, Row, Wrong, ms, percentile
 from .listeners import WARM_UP, Told
-from .processes import CLIENT_CORE, Process, measured, serving
+from .processes import Process, measured, serving
 
 RATE, EACH = 50, 5
 """Writes a second, and streams of each of the floor's people."""
@@ -50,7 +50,6 @@ def _one(folder: Path, count: int, seed: int) -> dict[str, Any]:
         "port": 0,
         "secret": Keys(floor.KEY).derived("meta-app-secret").hex(),
         "seed": seed,
-        "core": CLIENT_CORE,
         "count": count,
         "rate": RATE,
         "listeners": asyncio.run(_listeners(folder)),

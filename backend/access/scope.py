@@ -50,6 +50,8 @@ class People:
     partner_companies: Mapping[int, str] = field(default_factory=dict)
     managers: frozenset[int] = frozenset()
     supporters: frozenset[int] = frozenset()
+    salespeople: tuple[int, ...] = ()
+    """The active ones, the longest there first."""
 
     def name(self, person_id: int | None) -> str | None:
         person = self.by_id.get(person_id) if person_id else None
@@ -99,6 +101,7 @@ def _load_people(rx: Rx) -> People:
         partner_companies=dict(rx.all(_PARTNERS)),
         managers=frozenset(p.id for p in by_id.values() if p.role == Role.MANAGER),
         supporters=frozenset(p.id for p in by_id.values() if p.role == Role.CUSTOMER_SUCCESS),
+        salespeople=tuple(sorted(p.id for p in by_id.values() if p.role == Role.SALESPERSON and p.state == "active")),
     )
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from ..access.companies import FEWEST, settings_of
-from ..access.roles import OPEN, Role
+from ..access.roles import OPEN
 from ..access.scope import people_of
 from ..store.statements import prepare
 from ..store.tables.leads import lead_counts
@@ -54,12 +54,8 @@ def choose(tx: Tx) -> Choice:
     if settings_of(tx).inbound != FEWEST:
         return Choice(None, {}, "New leads stay in the pool of this company.")
     now = loads(tx)
-    candidates = {
-        p.id: now.get(p.id, 0)
-        for p in people_of(tx).by_id.values()
-        if p.role == Role.SALESPERSON and p.state == "active"
-    }
+    candidates = {person: now.get(person, 0) for person in people_of(tx).salespeople}
     if not candidates:
         return Choice(None, {}, "There is no active salesperson.")
-    chosen = min(candidates, key=lambda person: (candidates[person], person))
+    chosen = min(candidates, key=candidates.__getitem__)  # the first of several: who is there the longest
     return Choice(chosen, candidates, f"Fewest open leads ({candidates[chosen]}).")

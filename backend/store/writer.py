@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 BATCH_ACTIONS = 64
 BATCH_SECONDS = 0.005
-BULK_PATIENCE = 1.0
+BULK_PATIENCE = 0.3
 """Seconds that a company's bulk work waits behind interactive and inbound work before one of it gets a turn all the same."""
 
 LONG_ACTION = 0.25
