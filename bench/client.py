@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import sys
 from typing import Any
 
@@ -12,7 +13,7 @@ WARM_UP = 400
 
 
 async def work(job: dict[str, Any]) -> None:
-    """`job`: port, secret, seed, count, connections and, for an open loop, rate."""
+    """`job`: port, secret, seed, core, count, connections and, for an open loop, rate."""
     secret = job["secret"].encode()
     requests = [load.webhook(job["port"], secret, raw) for raw in floor.bodies(WARM_UP + job["count"], job["seed"])]
     gc.collect()
@@ -42,4 +43,6 @@ async def work(job: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
+    if (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {given["core"]})
     load.run(work(given))

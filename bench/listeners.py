@@ -7,6 +7,7 @@ import asyncio
 import bisect
 import gc
 import json
+import os
 import pickle
 import re
 import sys
@@ -74,7 +75,7 @@ class Stream(asyncio.Protocol):
 
 
 async def work(job: dict[str, Any]) -> None:
-    """`job`: port, secret, seed, count, rate, listeners ([key, person, token] each), into (a file)."""
+    """`job`: port, secret, seed, core, count, rate, listeners ([key, person, token] each), into (a file)."""
     loop, secret = asyncio.get_running_loop(), job["secret"].encode()
     requests = [load.webhook(job["port"], secret, raw) for raw in floor.bodies(WARM_UP + job["count"], job["seed"])]
     senders = load.Load()
@@ -99,4 +100,6 @@ async def work(job: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     given = json.loads(Path(sys.argv[1]).read_text())
+    if (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {given["core"]})
     asyncio.run(work(given))

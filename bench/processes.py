@@ -1,4 +1,4 @@
-"""The processes of a run: a server, a client that shares the machine with it, and lines of JSON between them and us."""
+"""The processes of a run: a server on one core, a client on another, and lines of JSON between them and us."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Any
 from .figures import Wrong
 
 ROOT = Path(__file__).parents[1]
+SERVER_CORE, CLIENT_CORE = 0, 1
 STOP_SECONDS = 20
 
 
@@ -60,7 +61,7 @@ class Process:
 @contextmanager
 def serving(kind: str, folder: Path) -> Iterator[tuple[Process, int]]:
     """(the server, its port). Stopped at the end; Wrong unless it ends well."""
-    server = Process("server", kind, str(folder))
+    server = Process("server", kind, str(folder), str(SERVER_CORE))
     try:
         yield server, server.heard()["port"]
     except BaseException:

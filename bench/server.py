@@ -1,10 +1,11 @@
 """A hub (or a route that does nothing) in a process of its own, as the door serves it, with a probe of its event loop.
 
-`python -m bench.server hub|noop FOLDER`. Prints `{"port": …}`; for each line on stdin, what was measured since the line before.
+`python -m bench.server hub|noop FOLDER CORE`. Prints `{"port": …}`; for each line on stdin, what was measured since the line before.
 """
 
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -101,4 +102,6 @@ async def serve(kind: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {int(sys.argv[3])})
     asyncio.run(serve(sys.argv[1], Path(sys.argv[2])))

@@ -10,7 +10,7 @@ from backend.store.secrets import Keys
 
 from . import floor
 from .figures import RUNS, Row, Wrong, ms
-from .processes import Process, measured, serving
+from .processes import CLIENT_CORE, Process, measured, serving
 
 RATE, OPEN_CONNECTIONS, CONNECTIONS = 320, 256, 64
 AIM_WAIT, AIM_LATE, AIM_RATE = 0.050, 0.010, 2_500
@@ -45,7 +45,7 @@ def run(template: Path, work: Path, quick: bool) -> list[Row]:
 def _taken(kind: str, folder: Path, count: int, seed: int, job: dict[str, Any]) -> Taken:
     secret = Keys(floor.KEY).derived("meta-app-secret").hex()
     with serving(kind, folder) as (server, port):
-        given = {"port": port, "secret": secret, "seed": seed, "count": count, **job}
+        given = {"port": port, "secret": secret, "seed": seed, "core": CLIENT_CORE, "count": count, **job}
         client, ours = measured(server, Process("client", json.dumps(given)))
     if client["refused"]:
         raise Wrong(f"answers other than 200: {client['refused']}")

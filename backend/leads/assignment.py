@@ -40,7 +40,7 @@ def loads(rx: Rx) -> dict[int, int]:
     if ledger.loads is None:  # counts are written at the commit, so what is stored stays the same until then
         ledger.loads = _stored_loads(rx)
     now = dict(ledger.loads)
-    for person, change in ledger.pending_loads().items():
+    for person, change in ledger.load_changes.items():
         now[person] = now.get(person, 0) + change
     return now
 

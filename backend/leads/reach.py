@@ -15,6 +15,7 @@ from ..store.tables.leads import lead_access, lead_counts, lead_shares, leads
 from ..store.transactions import Rx, Tx
 from .fields import LeadRow, Shares
 
+IS_OPEN = frozenset(OPEN)
 OWNER = "owner:"
 """Prefix of the count keys that hold a salesperson's own load; nobody's reach key."""
 
@@ -66,6 +67,8 @@ class Reach:
         self.now: dict[int, Standing] = {}
         self.loads: dict[int, int] | None = None
         """Open leads per salesperson as stored, once somebody has asked (`assignment.loads`)."""
+        self.load_changes: dict[int, int] = defaultdict(int)
+        """Open leads per salesperson that are owed to the counts and not yet in them."""
         self._log: list[tuple[int, Standing | None]] = []
 
     def mark(self) -> int:
@@ -74,6 +77,8 @@ class Reach:
     def reset(self, mark: int) -> None:
         while len(self._log) > mark:
             lead_id, standing = self._log.pop()
+            self._count_load(self.now[lead_id], -1)
+            self._count_load(standing or self.before[lead_id], 1)
             if standing is None:
                 del self.now[lead_id], self.before[lead_id]
             else:
@@ -94,16 +99,13 @@ class Reach:
     def put(self, lead_id: int, old: Standing, new: Standing) -> None:
         self._log.append((lead_id, self.now.get(lead_id)))
         self.before.setdefault(lead_id, old)
+        self._count_load(self.now.get(lead_id, old), -1)
+        self._count_load(new, 1)
         self.now[lead_id] = new
 
-    def pending_loads(self) -> dict[int, int]:
-        """Open leads per salesperson that are owed to the counts and not yet in them."""
-        change: dict[int, int] = defaultdict(int)
-        for standings, sign in ((self.before, -1), (self.now, 1)):
-            for s in standings.values():
-                if s.live and s.owner is not None and s.status in OPEN:
-                    change[s.owner] += sign
-        return change
+    def _count_load(self, standing: Standing, by: int) -> None:
+        if standing.live and standing.owner is not None and standing.status in IS_OPEN:
+            self.load_changes[standing.owner] += by
 
     def flush(self) -> None:
         gone, seen = [], []
