@@ -89,7 +89,7 @@ class Hub:
             return None
         return await self.database.company(found.id)
 
-    async def create_company(self, slug: str, name: str, ids: Ids | None = None) -> Store:
+    async def create_company(self, slug: str, name: str) -> Store:
         """A new tenant: its row, its database, its head. Half done, it goes on where it stopped."""
         company = await self.database.control.write(companies.create, slug, name)
         await asyncio.to_thread(migrate.upgrade, "company", self.database.company_file(slug))
