@@ -38,10 +38,6 @@ class Fact:
             return Forgotten(was=kind)
         return known(**{k: v for k, v in body.items() if k in _names(known)})
 
-    @property
-    def changes_of_lead(self) -> Changes:
-        return getattr(self, "changes", {})
-
 
 _NAMES: dict[type[Fact], tuple[str, ...]] = {}
 

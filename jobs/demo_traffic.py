@@ -54,7 +54,7 @@ async def _again(hub: Hub, seconds: tuple[float, float], rng: Random, act: Calla
             await act()
         except HubError as refused:
             log.info("demo traffic was refused: %s", refused.message)
-        except Exception:
+        except Exception:  # the show goes on: one act that stumbles must not end all of them
             log.exception("demo traffic stumbled")
 
 

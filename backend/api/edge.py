@@ -58,7 +58,7 @@ class Edge:
 
         try:
             await self._app(scope, bounded, named)
-        except Exception:
+        except Exception:  # the outermost edge: whatever it is, it is noted, and the caller gets an answer
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if started:
                 raise
