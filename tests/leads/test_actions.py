@@ -559,7 +559,7 @@ async def test_every_undoable_fact_is_taken_back_whole_and_that_can_be_taken_bac
         assert done.fact is not None
         old = keys_of(floor, done.lead.id)
         back = await act(floor, "sales1", actions.undo, done.fact.number)
-        expected = {c: pair[0] for c, pair in done.fact.fact.changes_of_lead.items() if c != "shared_with"}
+        expected = {c: pair[0] for c, pair in done.fact.fact.changes.items() if c != "shared_with"}
         assert _what_counts(back) == {**_what_counts(done), **expected}
         assert back.lead.version == done.lead.version + 1 and back.shares == ()
         assert back.fact is not None and back.fact.fact.undoes == done.fact.number
